@@ -1,26 +1,40 @@
 //! Owns refinery's checksums and the fingerprint of what was read.
-//! Promises: refinery itself computes the checksum of its own form and reads version and name; where it contradicts us, nothing is embedded.
+//! Promises: refinery itself computes the checksum of its own form and reads version and name;
+//! where it contradicts us, nothing is embedded.
 //! Never normalises a text.
 
 use crate::name::Stem;
 use crate::product::{Checksums, Migration};
 use crate::sums;
 
-/// refinery's checksums of a migration with this text, in both forms. This build's refinery has one of them.
+/// refinery's checksums of a migration with this text, in both forms. This build's refinery has one
+/// of them.
 ///
 /// # Errors
-/// The sentence that says where refinery reads a file otherwise than we do: a defect of one of the two.
+/// The sentence that says where refinery reads a file otherwise than we do: a defect of one of the
+/// two.
 pub(crate) fn of_refinery(stem: &Stem, text: &str) -> Result<Checksums, String> {
     let (int4, int8) = sums::of_refinery(stem.version, &stem.name, text);
     let ours =
         if size_of::<refinery_core::SchemaVersion>() == size_of::<i64>() { int8 } else { int4 };
     match refinery_core::Migration::unapplied(&stem.text, text) {
         #[allow(clippy::useless_conversion)] // Of 32 or of 64 bits.
-        Ok(theirs) if (i64::from(theirs.version()), theirs.name(), theirs.checksum()) == (stem.version, &*stem.name, ours[0]) => {}
+        Ok(theirs)
+            if (i64::from(theirs.version()), theirs.name(), theirs.checksum())
+                == (stem.version, &*stem.name, ours[0]) => {}
         // Its default knows no such version.
         Err(_) if i32::try_from(stem.version).is_err() => {}
-        Ok(theirs) => return Err(format!("refinery reads it as {theirs} with another checksum than ours; rename it with plain letters")),
-        Err(error) => return Err(format!("refinery does not read it ({error}); rename it with plain letters")),
+        Ok(theirs) => {
+            return Err(format!(
+                "refinery reads it as {theirs} with another checksum than ours; rename it with \
+                 plain letters"
+            ))
+        }
+        Err(error) => {
+            return Err(format!(
+                "refinery does not read it ({error}); rename it with plain letters"
+            ))
+        }
     }
     Ok(Checksums { int4, int8 })
 }

@@ -1,4 +1,5 @@
-//! Owns the `-- bootmigrate:` comments: their grammar, where they may stand, which of them exclude each other.
+//! Owns the `-- bootmigrate:` comments: their grammar, where they may stand, which of them exclude
+//! each other.
 //! Promises: a misspelt directive is never a mere comment; every sentence says what to write.
 //! Never looks at the statements, but at the query of an `expect`.
 
@@ -41,8 +42,8 @@ pub(crate) struct Place<'a> {
     pub down: bool,
     /// Has a `.down.sql` beside it.
     pub has_down: bool,
-    /// The database is migrated `together` with others.
-    pub together: bool,
+    /// The database is migrated `group` with others.
+    pub group: bool,
 }
 
 /// Reads the directives of one file.
@@ -60,9 +61,14 @@ pub(crate) fn read(
         }
         let said = match directive_in(token) {
             None => continue,
-            Some(_) if place.down => Err("a down file has no directives; write them at the head of the migration itself".to_owned()),
+            Some(_) if place.down => {
+                Err("a down file has no directives; write them at the head of the migration itself"
+                    .to_owned())
+            }
             Some(Ok(_)) if !at_head => {
-                Err("a directive stands at the head of the file, before the first statement; move this line up".to_owned())
+                Err("a directive stands at the head of the file, before the first statement; move \
+                     this line up"
+                    .to_owned())
             }
             Some(Ok(text)) => reader.take(text, token, place),
             Some(Err(sentence)) => Err(sentence),
@@ -75,7 +81,8 @@ pub(crate) fn read(
     reader.found
 }
 
-/// What stands behind `bootmigrate:`, or the sentence for a comment that only looks like a directive.
+/// What stands behind `bootmigrate:`, or the sentence for a comment that only looks like a
+/// directive.
 fn directive_in<'a>(token: &Token<'a>) -> Option<Result<&'a str, String>> {
     let block = token.kind == Kind::BlockComment;
     let inner = token.text.strip_prefix(if block { "/*" } else { "--" })?;
@@ -135,29 +142,37 @@ impl Reader {
 
     fn flag(&mut self, known: &str, rest: &str, place: &Place<'_>) -> Result<(), String> {
         if !rest.is_empty() {
-            return Err(format!("`{known}` takes no value; write `-- bootmigrate: {known}`, and any other directive on a line of its own"));
+            return Err(format!(
+                "`{known}` takes no value; write `-- bootmigrate: {known}`, and any other \
+                 directive on a line of its own"
+            ));
         }
         match known {
             "no-transaction" => self.found.no_transaction = true,
             "irreversible" => self.found.irreversible = true,
             _ if place.data => self.found.batch = true,
-            _ => return Err("`batch` is for data migrations only; move this file into the folder `data`, or remove this line".to_owned()),
+            _ => {
+                return Err("`batch` is for data migrations only; move this file into the folder \
+                            `data`, or remove this line"
+                    .to_owned())
+            }
         }
         Ok(())
     }
 
     fn foreign_keys(&mut self, value: Option<&str>) -> Result<(), String> {
-        self.found.foreign_keys = match value {
-            Some("on") => ForeignKeys::On,
-            Some("deferred") => ForeignKeys::Deferred,
-            Some("enforced") => ForeignKeys::Enforced,
-            Some("off") => ForeignKeys::Off,
-            _ => {
-                return Err(
-                    "`foreign-keys` takes on, deferred, enforced or off; write for example `-- bootmigrate: foreign-keys = on`".to_owned()
-                )
-            }
-        };
+        self.found.foreign_keys =
+            match value {
+                Some("on") => ForeignKeys::On,
+                Some("deferred") => ForeignKeys::Deferred,
+                Some("enforced") => ForeignKeys::Enforced,
+                Some("off") => ForeignKeys::Off,
+                _ => return Err(
+                    "`foreign-keys` takes on, deferred, enforced or off; write for example `-- \
+                     bootmigrate: foreign-keys = on`"
+                        .to_owned(),
+                ),
+            };
         Ok(())
     }
 
@@ -168,7 +183,9 @@ impl Reader {
                 Ok(())
             }
             _ => Err(format!(
-                "`compatible-from` takes the oldest schema version whose firmware can use the result, from 1 to {version}; write for example `-- bootmigrate: compatible-from = {}`",
+                "`compatible-from` takes the oldest schema version whose firmware can use the \
+                 result, from 1 to {version}; write for example `-- bootmigrate: compatible-from = \
+                 {}`",
                 version.saturating_sub(1).max(1)
             )),
         }
@@ -207,7 +224,8 @@ impl Reader {
             .filter(|percent| (1..=NEEDS_SPACE_MAX_PERCENT).contains(percent));
         self.found.needs_space_percent = Some(percent.ok_or_else(|| {
             format!(
-                "`needs-space` takes a multiple of the database's size, from 0.01 to {} with at most two decimals; write for example `-- bootmigrate: needs-space = 2.0`",
+                "`needs-space` takes a multiple of the database's size, from 0.01 to {} with at \
+                 most two decimals; write for example `-- bootmigrate: needs-space = 2.0`",
                 NEEDS_SPACE_MAX_PERCENT / 100
             )
         })?);
@@ -222,7 +240,9 @@ impl Reader {
             digits.len() == 3 && digits.chars().all(|digit| digit.is_ascii_digit())
         });
         if !is_code || because.is_empty() {
-            return Err("`allow` takes the code of a lint and the reason; write for example `-- bootmigrate: allow = BM012 because the table has ten rows`".to_owned());
+            return Err("`allow` takes the code of a lint and the reason; write for example `-- \
+                        bootmigrate: allow = BM012 because the table has ten rows`"
+                .to_owned());
         }
         self.found.allow.push(Allow { code: code.to_owned(), because: because.to_owned(), line });
         Ok(())
@@ -239,7 +259,9 @@ impl Reader {
         match revision {
             Some(_) => Ok(()),
             None => {
-                Err("`code` takes the revision of the Rust code, from 1; write for example `-- bootmigrate: code revision=1`".to_owned())
+                Err("`code` takes the revision of the Rust code, from 1; write for example `-- \
+                     bootmigrate: code revision=1`"
+                    .to_owned())
             }
         }
     }
@@ -251,24 +273,28 @@ impl Reader {
             (
                 "irreversible",
                 found.irreversible && place.has_down,
-                "`irreversible` says that there is no way back, and a `.down.sql` is one; remove this line or that file",
+                "`irreversible` says that there is no way back, and a `.down.sql` is one; remove \
+                 this line or that file",
             ),
             (
                 "no-transaction",
-                found.no_transaction && place.together,
-                "databases with `together` are committed from transactions open at the same time, so `no-transaction` cannot be; remove this line, or `together` in bootmigrate.toml",
+                found.no_transaction && place.group,
+                "databases with `group` are committed from transactions open at the same time, so \
+                 `no-transaction` cannot be; remove this line, or `group` in bootmigrate.toml",
             ),
             (
                 "code",
                 found.code_revision.is_some() && found.no_transaction,
-                "the Rust code is given a transaction, so `no-transaction` cannot be; remove one of the two lines",
+                "the Rust code is given a transaction, so `no-transaction` cannot be; remove one \
+                 of the two lines",
             ),
         ];
         let of_schemas = SCHEMAS_ALONE.into_iter().map(|name| {
             (
                 name,
                 place.data,
-                "a data migration changes rows beside running applications, and this is for migrations of the schema; remove this line",
+                "a data migration changes rows beside running applications, and this is for \
+                 migrations of the schema; remove this line",
             )
         });
         let broken = rules.into_iter().chain(of_schemas).filter(|(_, broken, _)| *broken);

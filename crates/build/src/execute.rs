@@ -1,5 +1,7 @@
-//! Owns running a product's catalogue on SQLite in memory, as a device without a database would: every file, query and way back.
-//! Promises: what fails here is said with its place; what cannot be known here (functions, modules and code of the product) is a warning.
+//! Owns running a product's catalogue on SQLite in memory, as a device without a database would:
+//! every file, query and way back.
+//! Promises: what fails here is said with its place; what cannot be known here (functions, modules
+//! and code of the product) is a warning.
 //! Never judges text: the rules have, and no product that breaks one comes here.
 
 mod actions;
@@ -28,22 +30,9 @@ pub(crate) struct Found {
 
 /// Runs the catalogue of every database from nothing.
 pub(crate) fn execute(product: &Product) -> Found {
-    let label = product.configuration_file.split('/').next().unwrap_or_default();
     let mut found = Found::default();
     for database in &product.databases {
-        let Some(settings) =
-            product.settings.databases.iter().find(|entry| entry.name == database.name)
-        else {
-            continue;
-        };
-        let mut run = Run {
-            label,
-            database,
-            settings,
-            stand_ins: StandIns::default(),
-            code: None,
-            found: Found::default(),
-        };
+        let Some(mut run) = Run::of(product, database) else { continue };
         run.all();
         found.problems.append(&mut run.found.problems);
         found.warnings.append(&mut run.found.warnings);
@@ -67,12 +56,24 @@ struct Run<'p> {
     found: Found,
 }
 
+impl<'p> Run<'p> {
+    /// Nothing has run yet; `None` for a database without an entry in the configuration.
+    fn of(product: &'p Product, database: &'p Database) -> Option<Run<'p>> {
+        let label = product.configuration_file.split('/').next().unwrap_or_default();
+        let settings =
+            product.settings.databases.iter().find(|entry| entry.name == database.name)?;
+        let (stand_ins, found) = (StandIns::default(), Found::default());
+        Some(Run { label, database, settings, stand_ins, code: None, found })
+    }
+}
+
 impl Run<'_> {
     fn file(&self, migration: &Migration) -> String {
         format!("{}/{}", self.label, migration.file)
     }
 
-    /// What a device does not do without: an error, unless something of the product's is missing here that may be the cause.
+    /// What a device does not do without: an error, unless something of the product's is missing
+    /// here that may be the cause.
     fn fails(&mut self, file: &str, fault: &Fault, after: &str) {
         let of_the_product =
             fault.of_the_product.then(|| "the product has to register it".to_owned());
@@ -80,7 +81,10 @@ impl Run<'_> {
         let Fault { line, column, words, .. } = fault;
         // Whatever the product registers or its code does, this statement never runs.
         if let Some(doubt) = doubt.filter(|_| !fault.certain) {
-            let sentence = format!("not checked from here on: {words}; {doubt}, so this may work on a device: test it there");
+            let sentence = format!(
+                "not checked from here on: {words}; {doubt}, so this may work on a device: test it \
+                 there"
+            );
             self.found.warnings.push(Problem::at(file, *line, *column, sentence));
         } else {
             let sentence =

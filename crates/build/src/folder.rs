@@ -1,5 +1,7 @@
-//! Owns the walk through the migrations folder: which files there are, as text, and what cargo must watch.
-//! Promises: sorted, so that no file system's order shows; whatever is neither a migration nor plainly something else is said.
+//! Owns the walk through the migrations folder: which files there are, as text, and what cargo must
+//! watch.
+//! Promises: sorted, so that no file system's order shows; whatever is neither a migration nor
+//! plainly something else is said.
 //! Never writes.
 
 use std::fs;
@@ -74,8 +76,10 @@ pub(crate) fn walk(root: &Path, problems: &mut Vec<Problem>) -> Folder {
         } else if entry.name == LOCK {
             folder.lock = read_text(&entry.path, &shown, problems);
         } else if !matches!(name::parse(&entry.name), Ok(Named::Other)) {
-            let sentence =
-                format!("a migration belongs to a database; move this file into that database's folder, for example `{label}/settings/`");
+            let sentence = format!(
+                "a migration belongs to a database; move this file into that database's folder, \
+                 for example `{label}/settings/`"
+            );
             problems.push(Problem::whole(&shown, sentence));
         }
     }
@@ -110,7 +114,10 @@ fn database(
 }
 
 fn stray_folder(label: &str, inside: &str, name: &str) -> Problem {
-    let sentence = format!("a database's folder holds migrations and the one folder `{DATA}`; move this folder out of `{label}`");
+    let sentence = format!(
+        "a database's folder holds migrations and the one folder `{DATA}`; move this folder out of \
+         `{label}`"
+    );
     Problem::whole(&format!("{label}/{inside}/{name}"), sentence)
 }
 

@@ -4,16 +4,24 @@
 
 use std::fmt::Write as _;
 
+use crate::config::packed;
 use crate::product::{Checksums, Database, Directives, Expect, ForeignKeys, Migration, Product};
 
 /// The expression of type `::bootmigrate::catalog::Embedded` that [`embed`](crate::embed) writes.
 pub fn source(product: &Product) -> String {
-    let mut text = String::from("{\n    #[allow(unused_imports)]\n    use ::bootmigrate::catalog::{Catalog, Checksums, Directives, Embedded, Expect, ForeignKeys, Migration, Versions};\n");
+    let mut text = String::from(
+        "{\n    #[allow(unused_imports)]\n    use ::bootmigrate::catalog::{Catalog, Checksums, \
+         Directives, Embedded, Expect, ForeignKeys, Migration, Versions};\n",
+    );
+    let configuration = literal(&product.configuration);
+    let _ = writeln!(text, "    const CONFIGURATION: &str = {configuration};");
     text.push_str("    const EMBEDDED: Embedded = Embedded {\n");
-    line(&mut text, 2, "configuration", &literal(&product.configuration));
+    line(&mut text, 2, "configuration", "CONFIGURATION");
     // Of the package whose binary includes this.
     line(&mut text, 2, "version", "env!(\"CARGO_PKG_VERSION\")");
     line(&mut text, 2, "configuration_file", &literal(&product.configuration_file));
+    let settings = bytes(&packed::write(&product.settings));
+    line(&mut text, 2, "settings", &option(Some(format!("(CONFIGURATION, {settings})"))));
     text.push_str("        databases: &[\n");
     for database in &product.databases {
         write_database(&mut text, database);
@@ -21,6 +29,11 @@ pub fn source(product: &Product) -> String {
     text.push_str("        ],\n    };\n    EMBEDDED\n}\n");
     text
 }
+
+/// The same of the stock binary, which has no product in it.
+pub(crate) const NOTHING: &str = "::bootmigrate::catalog::Embedded { version: \
+                                  env!(\"CARGO_PKG_VERSION\"), \
+                                  ..::bootmigrate::catalog::Embedded::NOTHING }\n";
 
 fn write_database(text: &mut String, database: &Database) {
     text.push_str("            Catalog {\n");
@@ -69,7 +82,9 @@ fn directives(directives: &Directives) -> String {
     };
     let expect: Vec<String> = directives.expect.iter().map(expect).collect();
     format!(
-        "Directives {{ no_transaction: {}, foreign_keys: ForeignKeys::{foreign_keys}, compatible_from: {}, irreversible: {}, expect: &[{}], batch: {}, needs_space_percent: {}, code_revision: {} }}",
+        "Directives {{ no_transaction: {}, foreign_keys: ForeignKeys::{foreign_keys}, \
+         compatible_from: {}, irreversible: {}, expect: &[{}], batch: {}, needs_space_percent: {}, \
+         code_revision: {} }}",
         directives.no_transaction,
         option(directives.compatible_from.map(|version| version.to_string())),
         directives.irreversible,
@@ -93,6 +108,11 @@ fn option(value: Option<String>) -> String {
         || "::core::option::Option::None".to_owned(),
         |value| format!("::core::option::Option::Some({value})"),
     )
+}
+
+/// Bytes as Rust writes them.
+fn bytes(bytes: &[u8]) -> String {
+    format!("b\"{}\"", bytes.escape_ascii())
 }
 
 /// A string as Rust writes it.

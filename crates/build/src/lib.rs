@@ -1,6 +1,8 @@
 //! Owns the way from a folder of SQL migrations to the catalogue that a firmware embeds.
-//! Promises: what must not reach a device stops the build, every problem at once, with file, line, column and what to write.
-//! Never runs on a device, and opens no database but those in memory that it runs the migrations on.
+//! Promises: what must not reach a device stops the build, every problem at once, with file, line,
+//! column and what to write.
+//! Never runs on a device, and opens no database but those in memory that it runs the migrations
+//! on.
 
 // This crate runs on the build machine: durable verbs are for devices.
 #![allow(clippy::disallowed_methods)]
@@ -53,8 +55,9 @@ pub const EMBEDDED_FILE: &str = "bootmigrate_embedded.rs";
 
 /// For a build script: checks a folder and writes what `bootmigrate::embedded!()` embeds.
 ///
-/// The folder is relative to the crate's own; `BOOTMIGRATE_MIGRATIONS`, where it is set and not empty, names another one.
-/// Cargo runs the script again when any file in it is new, changed or removed. Problems are printed one a line, and the build fails.
+/// The folder is relative to the crate's own; `BOOTMIGRATE_MIGRATIONS`, where it is set and not
+/// empty, names another one. Cargo runs the script again when any file in it is new, changed or
+/// removed. Problems are printed one a line, and the build fails.
 pub fn embed(folder: impl AsRef<Path>) {
     let named = env::var_os(FOLDER_VARIABLE).filter(|named| !named.is_empty());
     let base = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
@@ -74,15 +77,26 @@ pub fn embed(folder: impl AsRef<Path>) {
     if !problems.is_empty() {
         fail(&problems);
     }
-    if let Err(problem) = write_source(&product, env::var_os("OUT_DIR")) {
+    if let Err(problem) = write_source(&generate::source(&product), env::var_os("OUT_DIR")) {
         fail(&[problem]);
     }
 }
 
-/// Runs the catalogue on SQLite in memory, as a device without a database would: problems, then what is worth knowing.
+/// For the stock binary's build script: `bootmigrate::embedded!()` embeds nothing.
+#[doc(hidden)]
+pub fn embed_nothing() {
+    println!("cargo:rerun-if-env-changed={FOLDER_VARIABLE}");
+    if let Err(problem) = write_source(generate::NOTHING, env::var_os("OUT_DIR")) {
+        fail(&[problem]);
+    }
+}
+
+/// Runs the catalogue on SQLite in memory, as a device without a database would: problems, then
+/// what is worth knowing.
 ///
-/// Every migration runs from nothing, each `expect` is asked, each way back is gone, compared and gone forth again, each data
-/// migration runs. What only rows make fail is not found, and what only the product has (functions, collations, modules, Rust code) is said.
+/// Every migration runs from nothing, each `expect` is asked, each way back is gone, compared and
+/// gone forth again, each data migration runs. What only rows make fail is not found, and what only
+/// the product has (functions, collations, modules, Rust code) is said.
 #[cfg(feature = "sqlite")]
 pub fn execute(product: &Product) -> (Vec<Problem>, Vec<Problem>) {
     let found = execute::execute(product);
@@ -93,7 +107,8 @@ pub fn execute(product: &Product) -> (Vec<Problem>, Vec<Problem>) {
 #[cfg(not(feature = "sqlite"))]
 pub fn execute(product: &Product) -> (Vec<Problem>, Vec<Problem>) {
     let label = product.configuration_file.split('/').next().unwrap_or_default();
-    let sentence = "the migrations were not run, since bootmigrate-build has been built without its feature `sqlite`; SQL that cannot run is found by the first device";
+    let sentence = "the migrations were not run, since bootmigrate-build has been built without \
+                    its feature `sqlite`; SQL that cannot run is found by the first device";
     (Vec::new(), vec![Problem::whole(label, sentence)])
 }
 
@@ -105,11 +120,12 @@ pub fn read(folder: &Path) -> Result<Product, Vec<Problem>> {
     read::read(folder).0
 }
 
-/// Writes every migration that is not in `migrations.lock` into it, as released, and returns their files.
-/// What stands there stays as it is.
+/// Writes every migration that is not in `migrations.lock` into it, as released, and returns their
+/// files. What stands there stays as it is.
 ///
 /// # Errors
-/// The folder has problems, a released file that was edited or removed among them; its catalogue does not run; or the lock cannot be written.
+/// The folder has problems, a released file that was edited or removed among them; its catalogue
+/// does not run; or the lock cannot be written.
 pub fn lock(folder: &Path) -> Result<Vec<String>, Vec<Problem>> {
     let product = read(folder)?;
     let (problems, _) = execute(&product);
@@ -144,12 +160,12 @@ pub fn lock(folder: &Path) -> Result<Vec<String>, Vec<Problem>> {
     Ok(new.iter().map(|migration| migration.file.clone()).collect())
 }
 
-fn write_source(product: &Product, out_dir: Option<OsString>) -> Result<(), Problem> {
+fn write_source(source: &str, out_dir: Option<OsString>) -> Result<(), Problem> {
     let out_dir = out_dir.ok_or_else(|| {
         Problem::whole("OUT_DIR", "is not set; call `bootmigrate_build::embed` from a build script")
     })?;
     let path = Path::new(&out_dir).join(EMBEDDED_FILE);
-    fs::write(&path, generate::source(product)).map_err(|error| {
+    fs::write(&path, source).map_err(|error| {
         Problem::whole(
             &path.display().to_string(),
             format!("the file cannot be written ({error}); look at the space left"),

@@ -1,5 +1,7 @@
-//! Owns the rules for file names: what is a migration, what is its way back, what merely looks like one.
-//! Promises: every name that it accepts gives refinery the same version and name, as far as both know its letters.
+//! Owns the rules for file names: what is a migration, what is its way back, what merely looks like
+//! one.
+//! Promises: every name that it accepts gives refinery the same version and name, as far as both
+//! know its letters.
 //! Never accepts a name that refinery would silently leave out.
 
 /// What a file in a database's folder is.
@@ -45,10 +47,15 @@ pub(crate) fn parse(file: &str) -> Result<Named, String> {
     }
     if let Some(stem) = file.strip_suffix(".rs") {
         return Err(format!(
-            "a migration in Rust is registered by the firmware and announced by a file `{stem}.sql` with the line `-- bootmigrate: code revision=1`; write that file and move this one into the sources"
+            "a migration in Rust is registered by the firmware and announced by a file \
+             `{stem}.sql` with the line `-- bootmigrate: code revision=1`; write that file and \
+             move this one into the sources"
         ));
     }
-    Err(format!("`{file}` looks like a migration and does not end with `.sql`; rename it, or move it out of this folder"))
+    Err(format!(
+        "`{file}` looks like a migration and does not end with `.sql`; rename it, or move it out \
+         of this folder"
+    ))
 }
 
 /// A letter that a migration may begin with, then a digit.
@@ -59,31 +66,42 @@ fn looks_like_migration(file: &str) -> bool {
 }
 
 fn parse_stem(file: &str, stem: &str, suffix: &str) -> Result<Stem, String> {
-    let shape = format!("write it like `V4__wifi{suffix}`: `V`, a number, two underscores, a name of letters, digits and underscores");
+    let shape = format!(
+        "write it like `V4__wifi{suffix}`: `V`, a number, two underscores, a name of letters, \
+         digits and underscores"
+    );
     let Some(rest) = stem.strip_prefix('V') else {
         return Err(refuse_prefix(file, stem, suffix, &shape));
     };
     let digits = rest.chars().take_while(char::is_ascii_digit).count();
     let (number, after) = rest.split_at_checked(digits).unwrap_or((rest, ""));
     if number.is_empty() {
-        return Err(format!("`{file}` has no version number after `V`, so refinery would leave it out silently; {shape}"));
+        return Err(format!(
+            "`{file}` has no version number after `V`, so refinery would leave it out silently; \
+             {shape}"
+        ));
     }
     let Some(name) = after.strip_prefix("__") else {
         return Err(refuse_separator(file, number, after, suffix, &shape));
     };
     if name.is_empty() {
-        return Err(format!("`{file}` has no name after the two underscores, so refinery would leave it out silently; {shape}"));
+        return Err(format!(
+            "`{file}` has no name after the two underscores, so refinery would leave it out \
+             silently; {shape}"
+        ));
     }
     if let Some(wrong) = name.chars().find(|character| !may_stand(*character)) {
         let better: String = name.chars().map(|c| if may_stand(c) { c } else { '_' }).collect();
         if !wrong.is_ascii() {
             return Err(format!(
-                "the name in `{file}` contains `{}`, which is neither a letter nor a digit from 0 to 9; write `V{number}__{better}{suffix}`",
+                "the name in `{file}` contains `{}`, which is neither a letter nor a digit from 0 \
+                 to 9; write `V{number}__{better}{suffix}`",
                 wrong.escape_default()
             ));
         }
         return Err(format!(
-            "the name in `{file}` contains `{}`, so refinery would leave it out silently; write `V{number}__{better}{suffix}`",
+            "the name in `{file}` contains `{}`, so refinery would leave it out silently; write \
+             `V{number}__{better}{suffix}`",
             wrong.escape_default()
         ));
     }
@@ -91,37 +109,50 @@ fn parse_stem(file: &str, stem: &str, suffix: &str) -> Result<Stem, String> {
     Ok(Stem { text: stem.to_owned(), version, name: name.to_owned() })
 }
 
-/// In a name. Less than the `\w` of refinery's pattern, which knows the digits of all scripts and marks that stand for no letter.
+/// In a name. Less than the `\w` of refinery's pattern, which knows the digits of all scripts and
+/// marks that stand for no letter.
 fn may_stand(character: char) -> bool {
     character.is_alphabetic() || character.is_ascii_digit() || character == '_'
 }
 
 fn refuse_prefix(file: &str, stem: &str, suffix: &str, shape: &str) -> String {
     if let Some(rest) = stem.strip_prefix('v') {
-        return format!("`{file}` begins with a small `v`, so refinery would leave it out silently; write `V{rest}{suffix}`");
+        return format!(
+            "`{file}` begins with a small `v`, so refinery would leave it out silently; write \
+             `V{rest}{suffix}`"
+        );
     }
     if looks_like_migration(file) {
         return refuse_unversioned(file, stem, suffix);
     }
-    format!("`{file}` is not named like a migration, so refinery would leave it out silently; {shape}, or move it out of this folder")
+    format!(
+        "`{file}` is not named like a migration, so refinery would leave it out silently; {shape}, \
+         or move it out of this folder"
+    )
 }
 
-/// Of refinery an unversioned migration, which runs out of order; of Flyway and its like the way back of the version with its number.
+/// Of refinery an unversioned migration, which runs out of order; of Flyway and its like the way
+/// back of the version with its number.
 fn refuse_unversioned(file: &str, stem: &str, suffix: &str) -> String {
     let rest = stem.get(1..).unwrap_or_default();
     let name = rest.split_once("__").map_or("name", |(_, name)| name);
     if suffix == ".down.sql" {
-        return format!("`{file}` begins with `U`, and a way back is named as its migration; write `V{rest}.down.sql`");
+        return format!(
+            "`{file}` begins with `U`, and a way back is named as its migration; write \
+             `V{rest}.down.sql`"
+        );
     }
     format!(
-        "`{file}` would be run out of order; write `V{rest}.down.sql` where it undoes `V{rest}.sql`, else `V` with the next free number and `__{name}.sql`"
+        "`{file}` would be run out of order; write `V{rest}.down.sql` where it undoes \
+         `V{rest}.sql`, else `V` with the next free number and `__{name}.sql`"
     )
 }
 
 fn refuse_separator(file: &str, number: &str, after: &str, suffix: &str, shape: &str) -> String {
     if let Some(name) = after.strip_prefix('_') {
         return format!(
-            "`{file}` has one underscore between version and name, so refinery would leave it out silently; write `V{number}__{name}{suffix}`"
+            "`{file}` has one underscore between version and name, so refinery would leave it out \
+             silently; write `V{number}__{name}{suffix}`"
         );
     }
     if after.starts_with('.') {
@@ -134,12 +165,19 @@ fn refuse_separator(file: &str, number: &str, after: &str, suffix: &str, shape: 
             "`{file}` has `-` after its version, so refinery would leave it out silently; {shape}"
         );
     }
-    format!("`{file}` has no two underscores between version and name, so refinery would leave it out silently; {shape}")
+    format!(
+        "`{file}` has no two underscores between version and name, so refinery would leave it out \
+         silently; {shape}"
+    )
 }
 
 fn parse_version(file: &str, number: &str) -> Result<i64, String> {
     number.parse().map_err(|_| {
-        format!("the version {number} in `{file}` is above {}, the largest that there can be; write the next free number", i64::MAX)
+        format!(
+            "the version {number} in `{file}` is above {}, the largest that there can be; write \
+             the next free number",
+            i64::MAX
+        )
     })
 }
 

@@ -1,6 +1,9 @@
-//! Owns the check of `sqlite_min`: what of the schema that all migrations leave an older SQLite can neither read nor use.
-//! Promises: what a later migration drops or makes again counts for nothing; every problem has its place.
-//! Never runs SQL: a migration in Rust, and a column that is dropped, are left to the device, which looks at the schema itself.
+//! Owns the check of `sqlite_min`: what of the schema that all migrations leave an older SQLite can
+//! neither read nor use.
+//! Promises: what a later migration drops or makes again counts for nothing; every problem has its
+//! place.
+//! Never runs SQL: a migration in Rust, and a column that is dropped, are left to the device, which
+//! looks at the schema itself.
 
 use crate::config::DatabaseSettings;
 use crate::product::Migration;
@@ -35,8 +38,12 @@ pub(crate) fn check(
     let Some(oldest) = entry.sqlite_min else {
         if let Some((object, need, migration)) = needs.max_by_key(|(_, need, _)| need.minor) {
             let sentence = format!(
-                "{} needs SQLite 3.{} ({}); write `sqlite_min` in [databases.{}], the oldest SQLite of its applications, and the build checks that they have it",
-                said(object), need.minor, need.what, entry.name
+                "{} needs SQLite 3.{} ({}); write `sqlite_min` in [databases.{}], the oldest \
+                 SQLite of its applications, and the build checks that they have it",
+                said(object),
+                need.minor,
+                need.what,
+                entry.name
             );
             warnings.push(Problem::at(
                 &format!("{label}/{}", migration.file),
@@ -53,8 +60,10 @@ pub(crate) fn check(
         } else {
             "write it otherwise"
         };
-        let sentence = format!(
-            "{} needs SQLite 3.{} ({}), and `sqlite_min` of `{}` is 3.{oldest}: an application with that could not read it; {remedy}, or `sqlite_min = \"3.{}\"`",
+        let sentence =
+            format!(
+            "{} needs SQLite 3.{} ({}), and `sqlite_min` of `{}` is 3.{oldest}: an application \
+             with that could not read it; {remedy}, or `sqlite_min = \"3.{}\"`",
             said(object), need.minor, need.what, entry.name, need.minor
         );
         let to = if migration.adopted { &mut *warnings } else { &mut *problems };

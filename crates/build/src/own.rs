@@ -1,5 +1,6 @@
 //! Owns the rule that keeps migrations away from the runner's own tables.
-//! Promises: finds what a statement writes to, makes, changes or removes, also inside a trigger; reading is nobody's business.
+//! Promises: finds what a statement writes to, makes, changes or removes, also inside a trigger;
+//! reading is nobody's business.
 //! Never knows which tables there are.
 
 use crate::reserved::{is_reserved, refusal};
@@ -30,7 +31,8 @@ fn names_something(token: &Token<'_>) -> bool {
     !matches!(token.kind, Kind::LineComment | Kind::BlockComment)
 }
 
-/// `INSERT INTO it`, `REPLACE INTO it`, `DELETE FROM it`, `UPDATE it`, `UPDATE OR IGNORE it`, each also as `main.it`.
+/// `INSERT INTO it`, `REPLACE INTO it`, `DELETE FROM it`, `UPDATE it`, `UPDATE OR IGNORE it`, each
+/// also as `main.it`.
 fn is_written(statement: &Statement<'_>, place: usize) -> bool {
     let dotted = place >= 2 && statement.token(place - 1).is_some_and(|token| token.text == ".");
     let before = if dotted { place - 2 } else { place };
@@ -74,9 +76,17 @@ mod tests {
     #[test]
     fn reading_and_likeness_are_not() {
         check("SELECT max(version) FROM refinery_schema_history", None);
-        check("INSERT INTO a SELECT version FROM refinery_schema_history JOIN b ON b.v = refinery_schema_history.version", None);
+        check(
+            "INSERT INTO a SELECT version FROM refinery_schema_history JOIN b ON b.v = \
+             refinery_schema_history.version",
+            None,
+        );
         check("DELETE FROM a WHERE v IN (SELECT version FROM bootmigrate_steps)", None);
-        check("-- INSERT INTO refinery_schema_history\nUPDATE bootmigrate SET a = 'refinery_schema_history'", None);
+        check(
+            "-- INSERT INTO refinery_schema_history\nUPDATE bootmigrate SET a = \
+             'refinery_schema_history'",
+            None,
+        );
         check("CREATE TABLE my_bootmigrate_state (a)", None);
     }
 }

@@ -1,4 +1,5 @@
-//! Owns the packed catalogue: all that a build embeds, as one file that the stock binary reads (docs/format.md).
+//! Owns the packed catalogue: all that a build embeds, as one file that the stock binary reads
+//! (docs/format.md).
 //! Promises: the same product gives the same bytes; nothing of this machine is in them.
 //! Never checks a product: `read` and `execute` have.
 

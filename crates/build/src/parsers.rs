@@ -11,7 +11,8 @@ pub fn file_name(name: &str) -> Result<bool, String> {
     name::parse(name).map(|named| named != Named::Other)
 }
 
-/// Every problem of a product with this configuration and lock, whose database `settings` has one migration with a way back.
+/// Every problem of a product with this configuration and lock, whose database `settings` has one
+/// migration with a way back.
 pub fn product(configuration: &str, lock: &str, up: &str, down: &str) -> Vec<Problem> {
     let mode = match (name::parse("V1__first.sql"), name::parse("V1__first.down.sql")) {
         (Ok(Named::Up(forth)), Ok(Named::Down(back))) => Mode {

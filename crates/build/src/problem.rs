@@ -9,7 +9,8 @@ use crate::config::ConfigError;
 /// One thing that is wrong, or worth knowing, in the migrations folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
-    /// For example `migrations/settings/V4__wifi.sql`: begins with the folder's own name, never absolute.
+    /// For example `migrations/settings/V4__wifi.sql`: begins with the folder's own name, never
+    /// absolute.
     pub file: String,
     /// From 1; 0 where the whole file or folder is meant.
     pub line: u32,

@@ -1,4 +1,5 @@
-//! Owns the shape of a product's folder once it has been read: the owned twin of the device's catalogue.
+//! Owns the shape of a product's folder once it has been read: the owned form of the device's
+//! catalogue.
 //! Promises: versions strictly increase, all texts have LF line ends, no path is absolute.
 //! Never reads a file.
 
@@ -27,7 +28,8 @@ pub struct Product {
 pub struct Database {
     /// The folder's name, which is the name in the configuration.
     pub name: String,
-    /// First 16 bytes of SHA-256 over the schema migrations, see [`fingerprint`](crate::fingerprint).
+    /// First 16 bytes of SHA-256 over the schema migrations, see
+    /// [`fingerprint`](crate::fingerprint).
     pub fingerprint: [u8; 16],
     /// How its history is written.
     pub versions: Versions,
@@ -56,15 +58,16 @@ pub struct Migration {
     pub down: Option<String>,
     /// What the comments at the head of the file ask for.
     pub directives: Directives,
-    /// At or below `adopted_up_to`.
+    /// At or below `baseline_version`.
     pub adopted: bool,
     /// Stands in `migrations.lock`.
     pub released: bool,
 }
 
 impl Migration {
-    /// refinery's checksum of the text with LF line ends, which does not depend on how a checkout writes lines.
-    /// It is of a 32-bit version where that fits, whatever the history is written with.
+    /// refinery's checksum of the text with LF line ends, which does not depend on how a checkout
+    /// writes lines. It is of a 32-bit version where that fits, whatever the history is written
+    /// with.
     pub(crate) fn checksum_lf(&self) -> u64 {
         let [as_it_is, other] = self.checksums.int4;
         if self.sql.contains("\r\n") {
@@ -80,7 +83,8 @@ impl Migration {
 pub struct Directives {
     /// `no-transaction`.
     pub no_transaction: bool,
-    /// `foreign-keys = on|deferred|enforced|off`; of a file up to `adopted_up_to` what `adopted_foreign_keys` says.
+    /// `foreign-keys = on|deferred|enforced|off`; of a file up to `baseline_version` what
+    /// `baseline_foreign_keys` says.
     pub foreign_keys: ForeignKeys,
     /// `compatible-from = V`.
     pub compatible_from: Option<i64>,
@@ -94,7 +98,8 @@ pub struct Directives {
     pub needs_space_percent: Option<u32>,
     /// `code revision=1`.
     pub code_revision: Option<u32>,
-    /// `allow = BM012 because REASON`, in the order of the file. The workbench reads it; no device has it.
+    /// `allow = BM012 because REASON`, in the order of the file. The workbench reads it; no device
+    /// has it.
     pub allow: Vec<Allow>,
 }
 

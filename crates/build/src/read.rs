@@ -1,5 +1,6 @@
 //! Owns the reading of a product: folder, configuration, lock and all rules, put together.
-//! Promises: every problem of the whole folder at once, sorted; a product that is returned has none.
+//! Promises: every problem of the whole folder at once, sorted; a product that is returned has
+//! none.
 //! Never writes, and knows no rule of its own about SQL, names or releases.
 
 use std::path::Path;
@@ -27,9 +28,9 @@ struct Messages {
 struct Frame<'a> {
     label: &'a str,
     data: bool,
-    adopted_up_to: i64,
+    baseline_version: i64,
     adopted_enforced: bool,
-    together: bool,
+    group: bool,
     user_version_ours: bool,
     history_table: &'a str,
 }
@@ -40,7 +41,8 @@ struct Contents {
     statements: u32,
 }
 
-/// Reads a folder and returns the paths to watch as well, which are needed when there are problems, too.
+/// Reads a folder and returns the paths to watch as well, which are needed when there are problems,
+/// too.
 pub(crate) fn read(root: &Path) -> (Result<Product, Vec<Problem>>, Vec<std::path::PathBuf>) {
     let mut said = Messages::default();
     let folder = folder::walk(root, &mut said.problems);
@@ -70,7 +72,8 @@ fn assemble(folder: &Folder, said: &mut Messages) -> Option<Product> {
     let settings = read_settings(folder, &configuration_file, said);
     let lock = Lock::read(folder, &mut said.problems);
     if !lock.exists() {
-        let sentence = "there is none, so nothing counts as released yet; `bootmigrate_build::lock` writes it, with the first release";
+        let sentence = "there is none, so nothing counts as released yet; \
+                        `bootmigrate_build::lock` writes it, with the first release";
         said.warnings.push(Problem::whole(&format!("{}/{LOCK}", folder.label), sentence));
     }
     lock.folders_gone(folder, &mut said.problems);
@@ -82,14 +85,15 @@ fn assemble(folder: &Folder, said: &mut Messages) -> Option<Product> {
         let frame = Frame {
             label: &folder.label,
             data: false,
-            // Without a configuration nobody knows what was adopted: what may be a mere warning is not called a problem.
-            adopted_up_to: if settings.is_none() {
+            // Without a configuration nobody knows what was adopted: what may be a mere warning is
+            // not called a problem.
+            baseline_version: if settings.is_none() {
                 i64::MAX
             } else {
-                entry.and_then(|entry| entry.adopted_up_to).unwrap_or(0)
+                entry.and_then(|entry| entry.baseline_version).unwrap_or(0)
             },
-            adopted_enforced: entry.is_some_and(|entry| entry.adopted_foreign_keys == Some(true)),
-            together: entry.is_some_and(|entry| entry.together.is_some()),
+            adopted_enforced: entry.is_some_and(|entry| entry.baseline_foreign_keys == Some(true)),
+            group: entry.is_some_and(|entry| entry.group.is_some()),
             user_version_ours: entry.is_some_and(|entry| entry.user_version == UserVersion::Ours),
             history_table: entry.map_or(HISTORY, |entry| &entry.history_table),
         };
@@ -98,7 +102,7 @@ fn assemble(folder: &Folder, said: &mut Messages) -> Option<Product> {
         let data = read_folder_of(
             &found.data,
             &inside,
-            Frame { data: true, adopted_up_to: 0, ..frame },
+            Frame { data: true, baseline_version: 0, ..frame },
             &lock,
             said,
         );
@@ -136,7 +140,8 @@ fn read_settings(folder: &Folder, file: &str, said: &mut Messages) -> Option<Set
     let Some(text) = &folder.configuration else {
         // A file that is there and cannot be read has been said already.
         if !said.problems.iter().any(|problem| problem.file == file) {
-            let sentence = "there is no configuration; write it with one table `[databases.NAME]` for each database's folder";
+            let sentence = "there is no configuration; write it with one table `[databases.NAME]` \
+                            for each database's folder";
             said.problems.push(Problem::whole(file, sentence));
         }
         return None;
@@ -154,7 +159,8 @@ fn read_settings(folder: &Folder, file: &str, said: &mut Messages) -> Option<Set
     }
 }
 
-/// The databases as the configuration orders them; a folder without an entry and an entry without a folder are problems.
+/// The databases as the configuration orders them; a folder without an entry and an entry without a
+/// folder are problems.
 fn in_order_of(
     settings: &Settings,
     databases: Vec<Database>,
@@ -178,8 +184,11 @@ fn in_order_of(
         }
     }
     for database in left {
-        let sentence =
-            format!("{CONFIGURATION} has no entry for this folder; write `[databases.{}]` there, or move the folder away", database.name);
+        let sentence = format!(
+            "{CONFIGURATION} has no entry for this folder; write `[databases.{}]` there, or move \
+             the folder away",
+            database.name
+        );
         said.problems.push(Problem::whole(&format!("{label}/{}", database.name), sentence));
     }
     ordered
@@ -201,7 +210,8 @@ fn check_adopted(
 ) {
     let newest = database.migrations.last().map_or(0, |migration| migration.version);
     if newest == 0 && !database.migrations.is_empty() {
-        let sentence = "version 0 is its only migration, and a database without any is at version 0 too; write a `V1__….sql` beside it";
+        let sentence = "version 0 is its only migration, and a database without any is at version \
+                        0 too; write a `V1__….sql` beside it";
         let label = configuration_file.split('/').next().unwrap_or_default();
         said.problems.push(Problem::whole(&format!("{label}/{}", database.name), sentence));
     } else if newest == 0 {
@@ -209,9 +219,10 @@ fn check_adopted(
         let label = configuration_file.split('/').next().unwrap_or_default();
         said.warnings.push(Problem::whole(&format!("{label}/{}", database.name), sentence));
     }
-    if let Some(adopted) = entry.adopted_up_to.filter(|adopted| *adopted > newest) {
+    if let Some(adopted) = entry.baseline_version.filter(|adopted| *adopted > newest) {
         let sentence = format!(
-            "`adopted_up_to = {adopted}` of `{}` is above {newest}, its newest migration, so files yet to be written would escape the rules; write {newest} or less",
+            "`baseline_version = {adopted}` of `{}` is above {newest}, its newest migration, so \
+             files yet to be written would escape the rules; write {newest} or less",
             database.name
         );
         said.problems.push(Problem::whole(configuration_file, sentence));
@@ -263,14 +274,18 @@ fn read_folder_of(
             }
         }
     }
-    // refinery runs a version 0 like any other, so one that it ran before bootmigrate has to be here.
-    for zero in ups.iter().filter(|up| up.stem.version == 0 && frame.adopted_up_to < 1) {
-        let sentence = "version 0 means a database without any migration; number from 1 (or write `adopted_up_to` in bootmigrate.toml where refinery has run this file on devices)";
+    // refinery runs a version 0 like any other, so one that it ran before bootmigrate has to be
+    // here.
+    for zero in ups.iter().filter(|up| up.stem.version == 0 && frame.baseline_version < 1) {
+        let sentence = "version 0 means a database without any migration; number from 1 (or write \
+                        `baseline_version` in bootmigrate.toml where refinery has run this file on \
+                        devices)";
         said.problems.push(Problem::whole(&format!("{}/{}", frame.label, zero.file), sentence));
     }
     for down in &mode.downs {
         if frame.data {
-            let sentence = "a data migration is never gone back over; remove this file, or write the way back as a new data migration";
+            let sentence = "a data migration is never gone back over; remove this file, or write \
+                            the way back as a new data migration";
             said.problems.push(Problem::whole(&format!("{}/{}", frame.label, down.file), sentence));
             continue;
         }
@@ -284,7 +299,11 @@ fn read_folder_of(
                     up.file,
                     up.file.trim_end_matches(".sql")
                 ),
-                None => format!("there is no `{inside}/{}.sql` for this way back; write it, or remove this file", down.stem.text),
+                None => format!(
+                    "there is no `{inside}/{}.sql` for this way back; write it, or remove this \
+                     file",
+                    down.stem.text
+                ),
             };
             said.problems.push(Problem::whole(&format!("{}/{}", frame.label, down.file), sentence));
         }
@@ -308,17 +327,18 @@ fn read_migration(
     said: &mut Messages,
 ) -> Migration {
     let shown = format!("{}/{}", frame.label, up.file);
-    let adopted = up.stem.version <= frame.adopted_up_to;
+    let adopted = up.stem.version <= frame.baseline_version;
     let place = Place {
         file: &shown,
         version: up.stem.version,
         data: frame.data,
         down: false,
         has_down: down.is_some(),
-        together: frame.together,
+        group: frame.group,
     };
     let (contents, mut directives) = read_sql(up, &place, frame, adopted, said);
-    // Nobody can write the directive into it; and one that turns enforcement off itself wants its children kept.
+    // Nobody can write the directive into it; and one that turns enforcement off itself wants its
+    // children kept.
     let enforced = adopted && frame.adopted_enforced && !turns_foreign_keys_off(&contents.sql);
     if enforced && directives.foreign_keys == ForeignKeys::Off {
         directives.foreign_keys = ForeignKeys::Enforced;
@@ -372,12 +392,7 @@ fn read_sql(
         && incomplete.is_empty()
         && directives.code_revision.is_none()
     {
-        let sentence = if place.down {
-            "there is no statement in this file; write the way back, or remove the file"
-        } else {
-            "there is no statement in this file; write one, or `-- bootmigrate: code revision=1` where the firmware registers Rust code for it"
-        };
-        found.push((0, 0, sentence.to_owned()));
+        found.push((0, 0, no_statement(place).to_owned()));
     }
     let context = Context {
         no_transaction: directives.no_transaction,
@@ -418,13 +433,23 @@ fn read_sql(
     (contents, directives)
 }
 
+fn no_statement(place: &Place<'_>) -> &'static str {
+    if place.down {
+        "there is no statement in this file; write the way back, or remove the file"
+    } else {
+        "there is no statement in this file; write one, or `-- bootmigrate: code revision=1` where \
+         the firmware registers Rust code for it"
+    }
+}
+
 /// Finds what a text may not contain.
 fn check_text(text: &str, found: &mut Vec<(u32, u32, String)>) {
     if text.starts_with('\u{feff}') {
         found.push((
             1,
             1,
-            "the file begins with a byte order mark, which belongs to refinery's checksum; save it as UTF-8 without one".to_owned(),
+            "the file begins with a byte order mark, which belongs to refinery's checksum; save it \
+             as UTF-8 without one".to_owned(),
         ));
     }
     if let Some((before, _)) = text.split_once('\0') {
@@ -443,7 +468,8 @@ fn check_text(text: &str, found: &mut Vec<(u32, u32, String)>) {
     let other = ends.iter().position(|end| Some(end) != ends.first());
     if let Some(before) = other {
         let sentence =
-            "this line ends otherwise than the first (LF or CRLF), and refinery's checksum depends on it; save the file with LF everywhere";
+            "this line ends otherwise than the first (LF or CRLF), and refinery's checksum depends \
+             on it; save the file with LF everywhere";
         found.push((u32::try_from(before + 1).unwrap_or(u32::MAX), 1, sentence.to_owned()));
     }
 }

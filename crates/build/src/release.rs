@@ -1,10 +1,12 @@
-//! Owns `migrations.lock` and what a released file forbids: edits, removal, a late number, a way back that is missing.
-//! Promises: the format is one line a file, only ever appended to: `version checksum path`, `#` begins a comment.
+//! Owns `migrations.lock` and what a released file forbids: edits, removal, a late number, a way
+//! back that is missing.
+//! Promises: the format is one line a file, only ever appended to: `version checksum path`, `#`
+//! begins a comment.
 //! Never writes: the caller does.
 
 use std::collections::BTreeMap;
 
-use crate::config::{CopyPolicy, DatabaseSettings, OnNewer};
+use crate::config::{DatabaseSettings, OnNewer, SnapshotPolicy};
 use crate::folder::{Folder, LOCK};
 use crate::name::{self, Named};
 use crate::product::{Database, Migration};
@@ -12,8 +14,10 @@ use crate::Problem;
 
 /// What a new `migrations.lock` begins with.
 pub(crate) const HEADER: &str = "\
-# The migrations that have been released to devices. A file that is named here must never change again.
-# One line a file: version, refinery's checksum (hexadecimal, of the text with LF line ends), path in this folder.
+                                 # The migrations that have been released to devices. A file that \
+                                 is named here must never change again.
+# One line a file: version, refinery's checksum (hexadecimal, of the text with LF line ends), path \
+                                 in this folder.
 # Commit this file with every release; lines are only ever added.
 ";
 
@@ -50,12 +54,15 @@ impl Lock {
                 continue;
             }
             match parse_line(text, number) {
-                Some((inside, released)) => lock.by_folder.entry(inside).or_default().push(released),
+                Some((inside, released)) => {
+                    lock.by_folder.entry(inside).or_default().push(released)
+                }
                 None => problems.push(Problem::at(
                     &shown,
                     number,
                     1,
-                    "this line is not `version checksum path`, for example `4 00c0ffee00c0ffee settings/V4__wifi.sql`; take the line from the release that wrote it",
+                    "this line is not `version checksum path`, for example `4 00c0ffee00c0ffee \
+                     settings/V4__wifi.sql`; take the line from the release that wrote it",
                 )),
             }
         }
@@ -102,7 +109,8 @@ impl Lock {
     ) {
         let shown = format!("{label}/{LOCK}");
         for released in self.lines(inside) {
-            // Another file with the same version is a problem of its own; the released one is looked for first.
+            // Another file with the same version is a problem of its own; the released one is
+            // looked for first.
             let same = |migration: &Migration| {
                 (migration.version == released.version).then_some(migration.file != released.file)
             };
@@ -121,12 +129,14 @@ impl Lock {
             let file = format!("{label}/{}", now.file);
             let sentence = if now.file == released.file {
                 format!(
-                    "this file was released and has been edited since ({LOCK} line {}); take the released text back, and write the change as a new migration",
+                    "this file was released and has been edited since ({LOCK} line {}); take the \
+                     released text back, and write the change as a new migration",
                     released.line
                 )
             } else {
                 format!(
-                    "version {} was released as `{}` ({LOCK} line {}); give this file the next free number, and take the released one back",
+                    "version {} was released as `{}` ({LOCK} line {}); give this file the next \
+                     free number, and take the released one back",
                     released.version, released.file, released.line
                 )
             };
@@ -137,7 +147,8 @@ impl Lock {
             migrations.iter().filter(|migration| !migration.released && migration.version < last)
         {
             let sentence = format!(
-                "version {} is new and not above {last}, the last released one, so devices that have {last} would never run it; give it a number from {} on",
+                "version {} is new and not above {last}, the last released one, so devices that \
+                 have {last} would never run it; give it a number from {} on",
                 late.version,
                 last.saturating_add(1)
             );
@@ -148,7 +159,8 @@ impl Lock {
 
 fn gone(shown: &str, released: &Released) -> Problem {
     let sentence = format!(
-        "`{}` was released and is not here any more; take it back, for devices in the field have run it and new ones still must",
+        "`{}` was released and is not here any more; take it back, for devices in the field have \
+         run it and new ones still must",
         released.file
     );
     Problem::at(shown, released.line, 1, sentence)
@@ -170,7 +182,8 @@ fn parse_line(text: &str, line: u32) -> Option<(String, Released)> {
     }
 }
 
-/// With two slots the firmware released last must be able to start on what an unreleased migration leaves.
+/// With two slots the firmware released last must be able to start on what an unreleased migration
+/// leaves.
 pub(crate) fn check_way_back(
     label: &str,
     database: &Database,
@@ -182,10 +195,11 @@ pub(crate) fn check_way_back(
     if has_other_way_back(settings) {
         return;
     }
-    let last = last.max(settings.adopted_up_to.unwrap_or_default());
+    let last = last.max(settings.baseline_version.unwrap_or_default());
     let unreleased: Vec<&Migration> =
         database.migrations.iter().filter(|migration| migration.version > last).collect();
-    // The device takes one answer for all of them: it does not go back over some and use the rest as it is.
+    // The device takes one answer for all of them: it does not go back over some and use the rest
+    // as it is.
     let allowed = |answer: OnNewer| settings.on_newer.contains(&answer);
     let goes_back = |migration: &Migration| migration.down.is_some() && allowed(OnNewer::Downgrade);
     let compatible = |migration: &Migration| {
@@ -215,7 +229,8 @@ pub(crate) fn check_way_back(
         let instead =
             if migration.directives.irreversible { " instead of `irreversible`" } else { "" };
         let sentence = format!(
-            "the firmware released last (version {last}) must go back by down SQL over another new migration, and would stop at this one; write `{}.down.sql`{instead}",
+            "the firmware released last (version {last}) must go back by down SQL over another new \
+             migration, and would stop at this one; write `{}.down.sql`{instead}",
             stem(migration)
         );
         problems.push(Problem::whole(&format!("{label}/{}", migration.file), sentence));
@@ -229,7 +244,10 @@ fn stem(migration: &Migration) -> &str {
 fn no_way_back(migration: &Migration, last: i64, allowed: &dyn Fn(OnNewer) -> bool) -> String {
     let mut ways = Vec::new();
     if allowed(OnNewer::Compatible) {
-        ways.push(format!("`-- bootmigrate: compatible-from = {last}` where the released firmware can use the result as it is"));
+        ways.push(format!(
+            "`-- bootmigrate: compatible-from = {last}` where the released firmware can use the \
+             result as it is"
+        ));
     }
     if allowed(OnNewer::Downgrade) {
         let instead =
@@ -241,12 +259,16 @@ fn no_way_back(migration: &Migration, last: i64, allowed: &dyn Fn(OnNewer) -> bo
             "\"downgrade\" into `on_newer` of bootmigrate.toml, and a `.down.sql`".to_owned(),
         );
     }
-    format!("the firmware released last (version {last}) would not start after this in the other slot; write {}", ways.join(", or "))
+    format!(
+        "the firmware released last (version {last}) would not start after this in the other slot; \
+         write {}",
+        ways.join(", or ")
+    )
 }
 
 /// The older firmware may rebuild, or may put the snapshot back that this one is made to take.
 fn has_other_way_back(settings: &DatabaseSettings) -> bool {
-    let snapshot =
-        settings.on_newer.contains(&OnNewer::TrialSnapshot) && settings.copy == CopyPolicy::Always;
+    let snapshot = settings.on_newer.contains(&OnNewer::TrialSnapshot)
+        && settings.snapshot == SnapshotPolicy::Always;
     snapshot || settings.on_newer.contains(&OnNewer::Purge)
 }

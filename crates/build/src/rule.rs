@@ -1,5 +1,6 @@
 //! Owns what a statement of a migration may not be, and what to write instead.
-//! Promises: judges whole statements by their tokens, so that `BEGIN … END` of a trigger and `CASE … END` are left alone.
+//! Promises: judges whole statements by their tokens, so that `BEGIN … END` of a trigger and `CASE
+//! … END` are left alone.
 //! Never looks at names, order or releases.
 
 use crate::pragma::{self, Effect};
@@ -69,12 +70,17 @@ fn refused(statement: &Statement<'_>, first: &Token<'_>, context: Context) -> Op
     }
     match word.as_str() {
         "ALTER" | "CREATE" | "DROP" | "VACUUM" if context.data => Some(format!(
-            "`{word}` is not allowed: a data migration changes rows alone, beside running applications; write what changes the schema in a migration of its own, outside `data`"
+            "`{word}` is not allowed: a data migration changes rows alone, beside running \
+             applications; write what changes the schema in a migration of its own, outside `data`"
         )),
         "BEGIN" | "COMMIT" | "END" => Some(transaction_word(&word)),
-        "ROLLBACK" if !(statement.word(1, "TO") || statement.word(2, "TO")) => Some(transaction_word(&word)),
+        "ROLLBACK" if !(statement.word(1, "TO") || statement.word(2, "TO")) => {
+            Some(transaction_word(&word))
+        }
         "ATTACH" | "DETACH" => Some(format!(
-            "`{word}` is not allowed: a migration works on its own database alone; write one migration for each database, and `together` in bootmigrate.toml where they belong together"
+            "`{word}` is not allowed: a migration works on its own database alone; write one \
+             migration for each database, and `group` in bootmigrate.toml where they belong \
+             together"
         )),
         "VACUUM" => vacuum(statement, context),
         "PRAGMA" => pragma(statement, context),
@@ -84,7 +90,10 @@ fn refused(statement: &Statement<'_>, first: &Token<'_>, context: Context) -> Op
 }
 
 fn transaction_word(word: &str) -> String {
-    format!("`{word}` is not allowed: bootmigrate runs all pending migrations and their history in one transaction of its own; remove this statement")
+    format!(
+        "`{word}` is not allowed: bootmigrate runs all pending migrations and their history in one \
+         transaction of its own; remove this statement"
+    )
 }
 
 /// `INSERT OR ROLLBACK` ends the transaction as ROLLBACK does.
@@ -93,7 +102,10 @@ fn or_rollback(statement: &Statement<'_>) -> Option<String> {
         .tokens
         .windows(2)
         .any(|pair| matches!(pair, [one, two] if one.is("OR") && two.is("ROLLBACK")));
-    found.then(|| "`OR ROLLBACK` is not allowed: it would end bootmigrate's own transaction; write `OR ABORT`".to_owned())
+    found.then(|| {
+        "`OR ROLLBACK` is not allowed: it would end bootmigrate's own transaction; write `OR ABORT`"
+            .to_owned()
+    })
 }
 
 fn vacuum(statement: &Statement<'_>, context: Context) -> Option<String> {
@@ -104,10 +116,17 @@ fn vacuum(statement: &Statement<'_>, context: Context) -> Option<String> {
         );
     }
     if context.down {
-        return Some("`VACUUM` cannot run in a down file, which is run inside a transaction; remove this statement".to_owned());
+        return Some(
+            "`VACUUM` cannot run in a down file, which is run inside a transaction; remove this \
+             statement"
+                .to_owned(),
+        );
     }
-    (!context.no_transaction)
-        .then(|| "`VACUUM` cannot run inside a transaction; write `-- bootmigrate: no-transaction` at the head of this file".to_owned())
+    (!context.no_transaction).then(|| {
+        "`VACUUM` cannot run inside a transaction; write `-- bootmigrate: no-transaction` at the \
+         head of this file"
+            .to_owned()
+    })
 }
 
 /// A PRAGMA statement.
@@ -151,7 +170,8 @@ fn pragma(statement: &Statement<'_>, context: Context) -> Option<String> {
     }
     if name == "user_version" && has_value && context.user_version_ours {
         return Some(
-            "`PRAGMA user_version` is set by bootmigrate here; remove this statement, or `user_version = \"ours\"` in bootmigrate.toml"
+            "`PRAGMA user_version` is set by bootmigrate here; remove this statement, or \
+             `user_version = \"ours\"` in bootmigrate.toml"
                 .to_owned(),
         );
     }
@@ -162,11 +182,15 @@ fn unread_check(statement: &Statement<'_>, context: Context) -> Option<String> {
     let Pragma { name, .. } = Pragma::of(statement).filter(|_| statement.word(0, "PRAGMA"))?;
     let instead = if context.down { "" } else { ", or write `-- bootmigrate: expect = <query>`" };
     CHECK_PRAGMAS.contains(&name.as_str()).then(|| {
-        format!("`PRAGMA {name}` answers with rows that nobody reads here; bootmigrate checks before the commit, so remove this statement{instead}")
+        format!(
+            "`PRAGMA {name}` answers with rows that nobody reads here; bootmigrate checks before \
+             the commit, so remove this statement{instead}"
+        )
     })
 }
 
-/// ORDER BY or LIMIT of an UPDATE or DELETE: an option with which SQLite's parser itself must be generated, and the bundled one is not.
+/// ORDER BY or LIMIT of an UPDATE or DELETE: an option with which SQLite's parser itself must be
+/// generated, and the bundled one is not.
 fn limited(statement: &Statement<'_>) -> Option<Finding> {
     let mut depth = 0u32;
     let mut outside = Vec::new();
@@ -189,14 +213,16 @@ fn limited(statement: &Statement<'_>) -> Option<Finding> {
     }
     let found = outside.iter().find(|token| token.is("LIMIT") || token.is("ORDER"))?;
     let sentence = format!(
-        "the SQLite in the firmware knows no `{}` in an UPDATE or DELETE; write `WHERE rowid IN (SELECT rowid FROM … ORDER BY … LIMIT …)`",
+        "the SQLite in the firmware knows no `{}` in an UPDATE or DELETE; write `WHERE rowid IN \
+         (SELECT rowid FROM … ORDER BY … LIMIT …)`",
         if found.is("LIMIT") { "LIMIT" } else { "ORDER BY" }
     );
     Some(Finding { line: found.line, column: found.column, sentence, warning: false })
 }
 
 fn load_extension(statement: &Statement<'_>) -> Option<Finding> {
-    let sentence = "`load_extension` is not allowed: a migration brings no code; register a function in the firmware";
+    let sentence = "`load_extension` is not allowed: a migration brings no code; register a \
+                    function in the firmware";
     call_of(statement, "load_extension").map(|call| at(call, sentence.to_owned()))
 }
 
@@ -205,7 +231,8 @@ fn total_changes(statement: &Statement<'_>) -> Option<Finding> {
     let body = statement.word(0, "CREATE")
         && (1..4).any(|place| statement.word(place, "TRIGGER") || statement.word(place, "VIEW"));
     let call = call_of(statement, "total_changes").filter(|_| !body)?;
-    let sentence = "`total_changes()` is not allowed: it counts what other migrations of the same boot have changed, too; write `changes()` after a statement";
+    let sentence = "`total_changes()` is not allowed: it counts what other migrations of the same \
+                    boot have changed, too; write `changes()` after a statement";
     Some(at(call, sentence.to_owned()))
 }
 
@@ -254,7 +281,8 @@ fn open_savepoint(statements: &[Statement<'_>]) -> Option<Finding> {
         at(
             **name,
             format!(
-                "the savepoint `{}` is still open at the end of this file; write `RELEASE {};` behind what it is for",
+                "the savepoint `{}` is still open at the end of this file; write `RELEASE {};` \
+                 behind what it is for",
                 bare(name),
                 name.text
             ),
@@ -302,8 +330,16 @@ mod tests {
             &["1:11 the savepoint `a`"],
         );
         check("SELECT total_changes ( ), changes();", &["1:8 `total_changes()` is not"]);
-        check("CREATE TEMP TRIGGER t AFTER INSERT ON a BEGIN SELECT total_changes(); END; SELECT 'total_changes()';", &[]);
-        check("CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE b SET c = CASE WHEN d THEN 1 END; END;", &[]);
+        check(
+            "CREATE TEMP TRIGGER t AFTER INSERT ON a BEGIN SELECT total_changes(); END; SELECT \
+             'total_changes()';",
+            &[],
+        );
+        check(
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN UPDATE b SET c = CASE WHEN d THEN 1 END; \
+             END;",
+            &[],
+        );
         check(
             "SELECT CASE WHEN 1 THEN 2 END; -- BEGIN;\n/* COMMIT; */ SELECT 'ROLLBACK;', \"END;\"",
             &[],
@@ -327,7 +363,11 @@ mod tests {
         );
         check("DELETE FROM a WHERE rowid IN (SELECT rowid FROM a ORDER BY x LIMIT 1)", &[]);
         check("WITH b AS (SELECT 1) INSERT INTO a SELECT * FROM b WHERE 1 ORDER BY 1 LIMIT 1", &[]);
-        check("INSERT INTO a SELECT 1 WHERE 1 ON CONFLICT DO UPDATE SET x = 2; SELECT 1 LIMIT 1; UPDATE a SET \"limit\" = 1", &[]);
+        check(
+            "INSERT INTO a SELECT 1 WHERE 1 ON CONFLICT DO UPDATE SET x = 2; SELECT 1 LIMIT 1; \
+             UPDATE a SET \"limit\" = 1",
+            &[],
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Owns how SQL text falls into statements, the way SQLite itself cuts it.
-//! Promises: a word in a comment, a string or a quoted name is never taken for SQL; every token knows its place.
+//! Promises: a word in a comment, a string or a quoted name is never taken for SQL; every token
+//! knows its place.
 //! Never judges a statement.
 
 pub use crate::lex::{lex, Incomplete, Kind, Token};
@@ -138,8 +139,13 @@ mod tests {
     #[test]
     fn a_trigger_is_one_statement() {
         check(
-            "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT CASE WHEN 1 THEN 2 END; DELETE FROM b; END; c;",
-            &["CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT CASE WHEN 1 THEN 2 END ; DELETE FROM b ; END", "c"],
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT CASE WHEN 1 THEN 2 END; DELETE FROM \
+             b; END; c;",
+            &[
+                "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT CASE WHEN 1 THEN 2 END ; DELETE \
+                 FROM b ; END",
+                "c",
+            ],
         );
         check("create temp trigger t begin a; end", &["create temp trigger t begin a ; end"]);
         check(
@@ -160,7 +166,14 @@ mod tests {
                 "2:2 this text has no end; write the closing `'` (and `''` for one inside)",
             ],
         );
-        check("a;\n /* b; c", &["a", "2:2 this comment has no end, so it hides the rest of the file; write the closing `*/`"]);
+        check(
+            "a;\n /* b; c",
+            &[
+                "a",
+                "2:2 this comment has no end, so it hides the rest of the file; write the closing \
+                 `*/`",
+            ],
+        );
         check("a [b", &["a [b", "1:3 this name has no end; write the closing `]`"]);
         check(
             "a ((b); c",
@@ -168,7 +181,11 @@ mod tests {
         );
         check(
             "ä;\nCREATE TRIGGER t BEGIN a; c;",
-            &["ä", "2:1 this trigger has no `END;` of its own; write it after the last statement of the body"],
+            &[
+                "ä",
+                "2:1 this trigger has no `END;` of its own; write it after the last statement of \
+                 the body",
+            ],
         );
     }
 

@@ -1,4 +1,5 @@
-//! Owns what `bootmigrate-workbench` uses of this crate: tokens of SQL, schemas, and each database migration by migration.
+//! Owns what `bootmigrate-workbench` uses of this crate: tokens of SQL, schemas, and each database
+//! migration by migration.
 //! Promises: the same code as a build's, nothing of it copied.
 //! Never a promise to anybody else: it changes with the workbench.
 

@@ -1,5 +1,7 @@
-//! Owns the proof that `embed`, run as a build script is, writes an expression that fits the device's catalogue.
-//! Promises: it runs in a process of its own, and rustc compiles what it wrote beside the real `catalog.rs`.
+//! Owns the proof that `embed`, run as a build script is, writes an expression that fits the
+//! device's catalogue.
+//! Promises: it runs in a process of its own, and rustc compiles what it wrote beside the real
+//! `catalog.rs`.
 //! Never needs cargo or another crate.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
@@ -18,8 +20,10 @@ const CHILD: &str = "BOOTMIGRATE_TEST_CHILD";
 /// The build script's `main`, when this program is its own child.
 #[test]
 fn child_is_the_build_script() {
-    if std::env::var_os(CHILD).is_some() {
-        bootmigrate_build::embed("migrations");
+    match std::env::var(CHILD).as_deref() {
+        Ok("stock") => bootmigrate_build::embed_nothing(),
+        Ok(_) => bootmigrate_build::embed("migrations"),
+        Err(_) => {}
     }
 }
 
@@ -34,7 +38,8 @@ fn build_script(product: &Product, folder_variable: &str) -> Output {
         .unwrap()
 }
 
-/// Compiles the written expression into a program, warnings forbidden, and returns what the program prints.
+/// Compiles the written expression into a program, warnings forbidden, and returns what the program
+/// prints.
 fn compile_and_run(out_dir: &Path) -> String {
     for (crate_name, catalog) in
         [("bootmigrate_model", "../model/src/catalog.rs"), ("bootmigrate", "../../src/catalog.rs")]
@@ -83,7 +88,8 @@ fn what_is_written_compiles_and_says_the_same() {
     let product = Product::with(&[
         (
             "settings/V2__x.sql",
-            "-- bootmigrate: foreign-keys = on\n-- bootmigrate: expect = SELECT 'ä\"' WHERE 0\n-- bootmigrate: needs-space = 2.0\nSELECT '\\';\n",
+            "-- bootmigrate: foreign-keys = on\n-- bootmigrate: expect = SELECT 'ä\"' WHERE 0\n-- \
+             bootmigrate: needs-space = 2.0\nSELECT '\\';\n",
         ),
         ("settings/V2__x.down.sql", "SELECT 2;\n"),
         ("settings/data/V1__d.sql", "-- bootmigrate: batch\nSELECT 1;\n"),
@@ -115,6 +121,27 @@ fn what_is_written_compiles_and_says_the_same() {
     ] {
         assert!(printed.contains(part), "{part}\n{printed}");
     }
+}
+
+/// The build script of the stock binary.
+#[test]
+fn nothing_compiles_too() {
+    let out_dir = tempfile::tempdir().unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_is_the_build_script", "--nocapture"])
+        .envs([(CHILD, "stock".as_ref()), ("OUT_DIR", out_dir.path().as_os_str())])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("cargo:rerun-if-env-changed=BOOTMIGRATE_MIGRATIONS\n"), "{said}");
+    assert_eq!(
+        compile_and_run(out_dir.path()),
+        format!(
+            "Embedded {{ configuration: \"\", version: {:?}, configuration_file: \"\", settings: \
+             None, databases: [] }}",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Owns the proof that the build runs the migrations on SQLite: what cannot run stops it, with its place.
+//! Owns the proof that the build runs the migrations on SQLite: what cannot run stops it, with its
+//! place.
 //! Promises: each case is one folder; the sentences are compared in full where they are ours.
 //! Never needs a device.
 
@@ -69,7 +70,8 @@ fn an_object_that_does_not_compile_is_named() {
 
 #[test]
 fn rows_that_the_migrations_themselves_write_are_checked() {
-    let tables = "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p (id)); INSERT INTO c VALUES (7);\n";
+    let tables = "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p REFERENCES p (id)); \
+                  INSERT INTO c VALUES (7);\n";
     refused(&[("settings/V2__x.sql", tables)], "V2__x.sql", "1 rows of c refer to no row of p");
 }
 
@@ -150,12 +152,14 @@ fn expectations_and_data_migrations_are_run() {
         "data/V1__x.sql:1:",
         "no such table: nowhere",
     );
-    // What meets the schema of the newest version, and what an earlier data migration has written, is nothing to say.
+    // What meets the schema of the newest version, and what an earlier data migration has written,
+    // is nothing to say.
     let (later, data) = (
         ("settings/V2__x.sql", "ALTER TABLE a ADD COLUMN c;\n"),
         "INSERT INTO a (b, c) VALUES (1, 2);\n",
     );
-    let seen = "-- bootmigrate: expect = SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM a WHERE c = 2)\nUPDATE a SET c = 3 WHERE c = 4;\n";
+    let seen = "-- bootmigrate: expect = SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM a WHERE c = \
+                2)\nUPDATE a SET c = 3 WHERE c = 4;\n";
     assert_eq!(
         executed(&[later, ("settings/data/V1__x.sql", data), ("settings/data/V2__y.sql", seen)]),
         ""
@@ -164,13 +168,17 @@ fn expectations_and_data_migrations_are_run() {
 
 const ADOPTED: (&str, &str) = (
     "bootmigrate.toml",
-    "slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\nadopted_up_to = 2\n",
+    "slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\nbaseline_version = \
+     2\n",
 );
 
 #[test]
 fn a_released_file_runs_without_what_is_harmless_and_stops_the_build_otherwise() {
-    let harmless = "PRAGMA journal_mode = WAL;\nPRAGMA main.synchronous(OFF);\nPRAGMA busy_timeout = 5;\nPRAGMA encoding = 'UTF-8';\n\
-                    PRAGMA wal_checkpoint(TRUNCATE);\nPRAGMA locking_mode = EXCLUSIVE;\nBEGIN;\nCREATE TABLE t (x);\nCOMMIT;\nVACUUM;\n";
+    let harmless =
+        "PRAGMA journal_mode = WAL;\nPRAGMA main.synchronous(OFF);\nPRAGMA busy_timeout = \
+         5;\nPRAGMA encoding = 'UTF-8';\n\
+         PRAGMA wal_checkpoint(TRUNCATE);\nPRAGMA locking_mode = EXCLUSIVE;\nBEGIN;\nCREATE TABLE \
+         t (x);\nCOMMIT;\nVACUUM;\n";
     assert_eq!(
         executed(&[
             ADOPTED,
@@ -234,12 +242,19 @@ fn what_only_the_product_has_excuses_nothing_else() {
 
 const FAMILY: (&str, &str) = (
     "settings/V1__first.sql",
-    "CREATE TABLE p (id INTEGER PRIMARY KEY);\nCREATE TABLE c (p REFERENCES p (id) ON DELETE CASCADE);\nINSERT INTO p VALUES (1);\nINSERT INTO c VALUES (1);\n",
+    "CREATE TABLE p (id INTEGER PRIMARY KEY);\nCREATE TABLE c (p REFERENCES p (id) ON DELETE \
+     CASCADE);\nINSERT INTO p VALUES (1);\nINSERT INTO c VALUES (1);\n",
 );
 
 /// Keys up to version 2 are those of an earlier tool.
 fn of_before(key: &str) -> (&'static str, String) {
-    ("bootmigrate.toml", format!("slots = \"single\"\n[databases.settings]\npath = \"/data/settings.db\"\nadopted_up_to = 2\n{key}\n"))
+    (
+        "bootmigrate.toml",
+        format!(
+            "slots = \"single\"\n[databases.settings]\npath \
+             = \"/data/settings.db\"\nbaseline_version = 2\n{key}\n"
+        ),
+    )
 }
 
 #[test]
@@ -251,12 +266,15 @@ fn what_an_earlier_tool_would_have_changed_by_an_action_is_said() {
     ] {
         let (file, unsaid) = of_before("");
         let said = executed(&[(file, &unsaid), FAMILY, ("settings/V2__x.sql", text)]);
-        let wanted = format!("note migrations/settings/V2__x.sql:{place}: released before bootmigrate, so this is a warning only: with foreign keys enforced");
+        let wanted = format!(
+            "note migrations/settings/V2__x.sql:{place}: released before bootmigrate, so this is a \
+             warning only: with foreign keys enforced"
+        );
         assert!(
             said.contains(&wanted) && said.contains("changes rows of c by ON DELETE"),
             "{text}: {said}"
         );
-        let (file, enforced) = of_before("adopted_foreign_keys = \"enforced\"");
+        let (file, enforced) = of_before("baseline_foreign_keys = \"enforced\"");
         assert_eq!(
             executed(&[
                 (file, &enforced),
@@ -268,7 +286,7 @@ fn what_an_earlier_tool_would_have_changed_by_an_action_is_said() {
             "{text}"
         );
     }
-    let (file, off) = of_before("adopted_foreign_keys = \"off\"");
+    let (file, off) = of_before("baseline_foreign_keys = \"off\"");
     let said = executed(&[
         (file, &off),
         FAMILY,
@@ -287,19 +305,46 @@ fn what_an_earlier_tool_would_have_changed_by_an_action_is_said() {
 }
 
 #[test]
+fn children_that_are_emptied_with_their_parent_need_no_action() {
+    for text in [
+        "DELETE FROM c;\nDELETE FROM p WHERE id = 1;\n",
+        "DELETE FROM p;\nDELETE FROM main.\"C\";\n",
+        "DELETE FROM p;\nSELECT 1;\nDROP TABLE IF EXISTS c;\n",
+    ] {
+        assert_eq!(executed(&[FAMILY, ("settings/V2__x.sql", text)]), "", "{text}");
+    }
+    // Something reads or fills it between, or not all rows go.
+    for text in [
+        "DELETE FROM p;\nUPDATE c SET p = NULL;\nDELETE FROM c;\n",
+        "DELETE FROM c;\nINSERT INTO c SELECT NULL;\nDELETE FROM p;\n",
+        "DELETE FROM p;\nDELETE FROM c WHERE p = 1;\n",
+    ] {
+        let said = executed(&[FAMILY, ("settings/V2__x.sql", text)]);
+        assert!(said.contains("would change rows of c here"), "{text}: {said}");
+    }
+}
+
+#[test]
 fn a_new_file_that_relies_on_an_action_is_told_to_ask_for_it() {
     let said = executed(&[
         FAMILY,
-        ("settings/V2__x.sql", "DELETE FROM c;\nDELETE FROM p WHERE id = 1;\n"),
+        ("settings/V2__x.sql", "UPDATE c SET p = NULL;\nDELETE FROM p WHERE id = 1;\n"),
     ]);
-    assert!(said.starts_with("note migrations/settings/V2__x.sql:2:1: ON DELETE or ON UPDATE would change rows of c here"), "{said}");
+    assert!(
+        said.starts_with(
+            "note migrations/settings/V2__x.sql:2:1: ON DELETE or ON UPDATE would change rows of c \
+             here"
+        ),
+        "{said}"
+    );
     // Its child stays.
     let said = executed(&[FAMILY, ("settings/V2__x.sql", "DELETE FROM p;\n")]);
     assert!(
         said.contains("error migrations/settings/V2__x.sql: 1 rows of c refer to no row of p"),
         "{said}"
     );
-    let gone = "-- bootmigrate: foreign-keys = enforced\n-- bootmigrate: expect = SELECT p FROM c\nDELETE FROM p;\n";
+    let gone = "-- bootmigrate: foreign-keys = enforced\n-- bootmigrate: expect = SELECT p FROM \
+                c\nDELETE FROM p;\n";
     assert_eq!(executed(&[FAMILY, ("settings/V2__x.sql", gone)]), "");
     assert_eq!(
         executed(&[
@@ -313,7 +358,8 @@ fn a_new_file_that_relies_on_an_action_is_told_to_ask_for_it() {
     );
     // A rebuild means its children to stay.
     let rebuild =
-        "CREATE TABLE n (id INTEGER PRIMARY KEY, x);\nINSERT INTO n SELECT id, 1 FROM p;\nDROP TABLE p;\nALTER TABLE n RENAME TO p;\n";
+        "CREATE TABLE n (id INTEGER PRIMARY KEY, x);\nINSERT INTO n SELECT id, 1 FROM p;\nDROP \
+         TABLE p;\nALTER TABLE n RENAME TO p;\n";
     assert_eq!(executed(&[FAMILY, ("settings/V2__x.sql", rebuild)]), "");
     refused(
         &[
@@ -331,7 +377,8 @@ fn a_new_file_that_relies_on_an_action_is_told_to_ask_for_it() {
 #[test]
 fn what_a_rebuild_forgets_is_a_note() {
     let first = ("settings/V1__first.sql", "CREATE TABLE a (b);\nCREATE INDEX by_b ON a (b);\n");
-    let rebuild = "CREATE TABLE n (b NOT NULL);\nINSERT INTO n SELECT b FROM a;\nDROP TABLE a;\nALTER TABLE n RENAME TO a;\n";
+    let rebuild = "CREATE TABLE n (b NOT NULL);\nINSERT INTO n SELECT b FROM a;\nDROP TABLE \
+                   a;\nALTER TABLE n RENAME TO a;\n";
     let said = executed(&[first, ("settings/V2__x.sql", rebuild)]);
     assert!(
         said.starts_with(
@@ -344,17 +391,20 @@ fn what_a_rebuild_forgets_is_a_note() {
     assert_eq!(executed(&[first, ("settings/V2__x.sql", &again)]), "");
 }
 
-/// What one file leaves, what a later one would meet of it, and whether that stops the build in one and the same file.
+/// What one file leaves, what a later one would meet of it, and whether that stops the build in one
+/// and the same file.
 const LEFT: [(&str, &str); 7] = [
     ("CREATE TEMP TABLE a (b UNIQUE); INSERT INTO temp.a VALUES (1);", "INSERT INTO a VALUES (1);"),
     ("CREATE TEMP VIEW a AS SELECT 1 AS b;", "INSERT INTO a VALUES (1);"),
     ("CREATE TEMP TRIGGER t BEFORE INSERT ON main.a BEGIN SELECT raise(ABORT, 'temporary'); END;", "INSERT INTO a VALUES (1);"),
     ("CREATE VIRTUAL TABLE temp.a USING fts5 (c);", "INSERT INTO a (b) VALUES (1);"),
     ("PRAGMA max_page_count = 1;", "CREATE TABLE big AS SELECT hex(zeroblob(9000)) AS x;"),
-    ("PRAGMA case_sensitive_like = ON;", "CREATE TABLE t (x CHECK (x = 1)); INSERT INTO t SELECT 'A' LIKE 'a';"),
+    ("PRAGMA case_sensitive_like = ON;", "CREATE TABLE t (x CHECK (x = 1)); INSERT INTO t SELECT \
+        'A' LIKE 'a';"),
     (
         "INSERT INTO a VALUES (1), (2);",
-        "CREATE TABLE t (x CHECK (x = 0)); INSERT INTO t SELECT last_insert_rowid(); INSERT INTO t SELECT changes() - 1;",
+        "CREATE TABLE t (x CHECK (x = 0)); INSERT INTO t SELECT last_insert_rowid(); INSERT INTO t \
+         SELECT changes() - 1;",
     ),
 ];
 
@@ -379,10 +429,14 @@ fn a_file_finds_nothing_of_the_one_before_it() {
         );
     }
     let data = [
-        ("settings/data/V1__x.sql", "PRAGMA case_sensitive_like = ON;\nINSERT INTO a VALUES (1), (2);\n"),
+        (
+            "settings/data/V1__x.sql",
+            "PRAGMA case_sensitive_like = ON;\nINSERT INTO a VALUES (1), (2);\n",
+        ),
         (
             "settings/data/V2__y.sql",
-            "-- bootmigrate: expect = SELECT 1 WHERE 'A' NOT LIKE 'a' OR last_insert_rowid() > 0 OR changes() > 0\nSELECT 1;\n",
+            "-- bootmigrate: expect = SELECT 1 WHERE 'A' NOT LIKE 'a' OR last_insert_rowid() > 0 \
+             OR changes() > 0\nSELECT 1;\n",
         ),
     ];
     assert_eq!(executed(&data), "");

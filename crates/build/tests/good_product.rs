@@ -1,4 +1,5 @@
-//! Owns the proof that a good folder becomes exactly what refinery would record, and the same bytes everywhere.
+//! Owns the proof that a good folder becomes exactly what refinery would record, and the same bytes
+//! everywhere.
 //! Promises: checksums are compared with refinery's own, computed and recorded by it.
 //! Never compares the reader with itself.
 
@@ -17,17 +18,28 @@ fn golden() -> Product {
     Product::with(&[
         (
             "bootmigrate.toml",
-            "slots = \"ab\"\n[databases.telemetry]\npath = \"/data/t.db\"\nkind = \"rebuildable\"\n[databases.settings]\npath = \"/data/s.db\"\n",
+            "slots = \"ab\"\n[databases.telemetry]\npath = \"/data/t.db\"\nkind \
+             = \"rebuildable\"\n[databases.settings]\npath = \"/data/s.db\"\n",
         ),
-        ("settings/V0010__tenth.sql", "-- bootmigrate: foreign-keys = deferred\r\nINSERT INTO a VALUES ('ä \"quoted\"');\r\n"),
+        (
+            "settings/V0010__tenth.sql",
+            "-- bootmigrate: foreign-keys = deferred\r\nINSERT INTO a VALUES ('ä \"quoted\"');\r\n",
+        ),
         (
             "settings/V9__ninth.sql",
-            "-- bootmigrate: expect = SELECT 1 WHERE 0\n-- bootmigrate: needs-space = 1.5\n-- bootmigrate: compatible-from = 1\nSELECT 1;\n",
+            "-- bootmigrate: expect = SELECT 1 WHERE 0\n-- bootmigrate: needs-space = 1.5\n-- \
+             bootmigrate: compatible-from = 1\nSELECT 1;\n",
         ),
         ("settings/V9__ninth.down.sql", "SELECT 2;\r\n"),
         ("settings/V11__code.sql", "-- bootmigrate: code revision=3\n"),
-        ("settings/V12__smaller.sql", "-- bootmigrate: no-transaction\n-- bootmigrate: irreversible\nVACUUM;\n"),
-        ("settings/data/V1__fill.sql", "-- bootmigrate: batch\nUPDATE a SET b = 1 WHERE b IS NULL;\n"),
+        (
+            "settings/V12__smaller.sql",
+            "-- bootmigrate: no-transaction\n-- bootmigrate: irreversible\nVACUUM;\n",
+        ),
+        (
+            "settings/data/V1__fill.sql",
+            "-- bootmigrate: batch\nUPDATE a SET b = 1 WHERE b IS NULL;\n",
+        ),
         ("telemetry/V1__sample.sql", "CREATE TABLE sample (id INTEGER PRIMARY KEY);\n"),
     ])
 }
@@ -117,7 +129,7 @@ fn checksums_are_those_of_refinery_for_both_line_ends() {
 fn an_adopted_file_with_mixed_line_ends_keeps_the_checksum_that_devices_have() {
     let mixed = "CREATE TABLE b (c);\nSELECT 1;\r\n";
     let configuration =
-        "slots = \"single\"\n[databases.settings]\npath = \"/data/s.db\"\nadopted_up_to = 2\n";
+        "slots = \"single\"\n[databases.settings]\npath = \"/data/s.db\"\nbaseline_version = 2\n";
     let product =
         Product::with(&[("bootmigrate.toml", configuration), ("settings/V2__mixed.sql", mixed)]);
     let migration = read(&product.folder).unwrap().databases[0].migrations[1].clone();
@@ -180,7 +192,8 @@ fn the_example_is_good_and_refinery_records_what_we_embed() {
         assert_eq!(recorded, ours);
         for migration in &database.migrations {
             for expect in &migration.directives.expect {
-                // A later migration may have gone on; what must hold here is that SQLite can read the query.
+                // A later migration may have gone on; what must hold here is that SQLite can read
+                // the query.
                 connection.prepare(&expect.query).unwrap();
             }
         }
@@ -287,6 +300,7 @@ fn what_is_not_there_is_named() {
     );
     fs::remove_file(product.folder.join("bootmigrate.toml")).unwrap();
     let expected =
-        "migrations/bootmigrate.toml: there is no configuration; write it with one table `[databases.NAME]` for each database's folder";
+        "migrations/bootmigrate.toml: there is no configuration; write it with one table \
+         `[databases.NAME]` for each database's folder";
     assert_eq!(product.said(), expected);
 }

@@ -12,8 +12,9 @@ pub enum Versions {
     Int8,
 }
 
-/// refinery's checksum of one file in each form that a history may have. Of each pair the first is that of the file as it is, the second
-/// that of the same text with the other kind of line ends (LF or CRLF).
+/// refinery's checksum of one file in each form that a history may have. Of each pair the first is
+/// that of the file as it is, the second that of the same text with the other kind of line ends (LF
+/// or CRLF).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Checksums {
     /// Over a 32-bit version. The same as `int8` for a version that needs more.
@@ -40,13 +41,15 @@ impl Checksums {
 /// When foreign keys are looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ForeignKeys {
-    /// Before the commit, once for all migrations. The default: SQLite's own enforcement is off while migrating.
+    /// Before the commit, once for all migrations. The default: SQLite's own enforcement is off
+    /// while migrating.
     #[default]
     Off,
     /// Also right after this migration.
     On,
     /// The same check as [`ForeignKeys::On`], written by teams who think of `DEFERRABLE`.
     Deferred,
-    /// SQLite enforces them while this migration runs, with ON DELETE and ON UPDATE; and the same check.
+    /// SQLite enforces them while this migration runs, with ON DELETE and ON UPDATE; and the same
+    /// check.
     Enforced,
 }

@@ -1,6 +1,8 @@
-//! Owns compiling a schema: each view, trigger and table by the statements that an application begins with.
-//! Promises: what does not compile is told apart from what cannot be compiled here, for lack of a function, collation or module that
-//!   only the application has; a trigger is compiled without the others.
+//! Owns compiling a schema: each view, trigger and table by the statements that an application
+//! begins with.
+//! Promises: what does not compile is told apart from what cannot be compiled here, for lack of a
+//! function, collation or module that only the application has; a trigger is compiled without the
+//! others.
 //! Never runs a statement on the database, and never changes a byte of it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +11,7 @@ use std::fmt;
 use rusqlite::config::DbConfig;
 use rusqlite::Connection;
 
-use crate::lex::{lex, quote};
+use crate::lex::{lex, quote, Kind as Lexical, Token};
 use crate::sqlite_min::newest_need;
 
 /// What kind of object.
@@ -58,8 +60,8 @@ pub struct Compiled {
     pub sources: Vec<String>,
 }
 
-/// Compiles everything that the main database's schema names. `empty` opens a database in memory, with the functions that the
-/// connection has.
+/// Compiles everything that the main database's schema names. `empty` opens a database in memory,
+/// with the functions that the connection has.
 ///
 /// # Errors
 /// As SQLite, but for errors of the schema's objects, which are part of the answer.
@@ -68,7 +70,8 @@ pub fn compile(
     empty: &dyn Fn() -> Option<Connection>,
 ) -> rusqlite::Result<Compiled> {
     let objects = Objects::read(connection)?;
-    // A function that may not be called from a schema that is not trusted compiles in the application; nothing is run here.
+    // A function that may not be called from a schema that is not trusted compiles in the
+    // application; nothing is run here.
     let verdicts = with(connection, DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, true, || {
         objects.verdicts(connection, empty)
     })?;
@@ -100,14 +103,29 @@ impl Compiled {
         old.filter_map(|(name, verdict)| sentence(name, verdict)).collect()
     }
 
-    /// Sentences about objects, new or of another text, that an application with SQLite 3.`oldest` can neither read nor use.
+    /// Sentences about objects, new or of another text, that an application with SQLite 3.`oldest`
+    /// can neither read nor use, and could before: a rename changes the text of what was there.
     pub fn too_new_since(&self, before: &Compiled, oldest: u32) -> Vec<String> {
         let changed = self.texts.iter().filter(|(name, text)| before.texts.get(name) != Some(text));
-        let too_new = changed.filter_map(|((kind, name), text)| {
-            let need = newest_need(&lex(text).tokens).filter(|need| need.minor > oldest)?;
+        let need = |text: &str| newest_need(&lex(text).tokens).filter(|need| need.minor > oldest);
+        let too_new = changed.filter_map(|(object, text)| {
+            let (kind, name) = object;
+            let need_now = need(text)?;
+            let as_before = |text: &String| {
+                need(text)
+                    .is_some_and(|old| (old.minor, &old.what) == (need_now.minor, &need_now.what))
+            };
+            let renamed = || {
+                let mut gone = before.texts.iter().filter(|((old, _), _)| old == kind);
+                *kind == Kind::Table
+                    && gone.any(|(old, text)| !self.texts.contains_key(old) && as_before(text))
+            };
+            if before.texts.get(object).map_or_else(renamed, as_before) {
+                return None;
+            }
             Some(format!(
                 "{kind} {name} needs SQLite 3.{} ({}), and sqlite_min is 3.{oldest}",
-                need.minor, need.what
+                need_now.minor, need_now.what
             ))
         });
         too_new.collect()
@@ -146,13 +164,34 @@ impl Compiled {
                 let was_so = matches!(old, Some(Verdict::Broken(_)));
                 !was_so && (name.0 != Kind::Table || !before.verdicts.iter().any(renamed))
             }
-            // Written so it is a matter of taste; that it has become one means that the column is gone.
-            Verdict::Text(_) => {
-                old.is_none()
-                    && before.texts.get(name).is_some_and(|text| self.texts.get(name) == Some(text))
+            // Written so it is a matter of taste; that a name has become one means that the column
+            // is gone, also where another one was renamed meanwhile.
+            Verdict::Text(words) => {
+                let had = |text: &String| quoted_name(words).is_none_or(|it| text.contains(it));
+                let same = |old: &String| {
+                    had(old) || self.texts.get(name).is_some_and(|now| differ_in_names(old, now))
+                };
+                old.is_none() && before.texts.get(name).is_some_and(same)
             }
         }
     }
+}
+
+/// The name in double quotes that SQLite says no column has, quotes included.
+fn quoted_name(words: &str) -> Option<&str> {
+    let start = words.find('"')?;
+    let length = words.get(start + 1..)?.find('"')?;
+    words.get(start..start + length + 2)
+}
+
+/// In nothing but names, as after ALTER TABLE RENAME.
+fn differ_in_names(one: &str, other: &str) -> bool {
+    let (one, other) = (lex(one).tokens, lex(other).tokens);
+    let is_name = |token: &Token<'_>| matches!(token.kind, Lexical::Word | Lexical::Quoted);
+    one.len() == other.len()
+        && one.iter().zip(&other).all(|(one, other)| {
+            (is_name(one) && is_name(other)) || (one.kind, one.text) == (other.kind, other.text)
+        })
 }
 
 fn sentence((kind, name): &Name, verdict: &Verdict) -> Option<String> {
@@ -187,7 +226,7 @@ impl Objects {
     fn read(connection: &Connection) -> rusqlite::Result<Objects> {
         let sql =
             "SELECT type, name, tbl_name, coalesce(sql, ''), rootpage > 0 FROM main.sqlite_schema \
-                   WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
+             WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid";
         let mut statement = connection.prepare(sql)?;
         let all = statement.query_map([], |row| {
             let kind = match lossy(row, 0)?.as_str() {
@@ -255,7 +294,8 @@ impl Objects {
         Ok(found)
     }
 
-    /// Applications write to it: no virtual table, whose module decides at run time, no shadow, and no view without triggers.
+    /// Applications write to it: no virtual table, whose module decides at run time, no shadow, and
+    /// no view without triggers.
     fn is_written(&self, object: &Object) -> bool {
         let table = object.kind == Some(Kind::Table)
             && object.stored
@@ -263,7 +303,8 @@ impl Objects {
         table || object.kind == Some(Kind::View) && self.has_triggers(object)
     }
 
-    /// Which of the triggers it is: each is compiled without the others, on the same schema in memory.
+    /// Which of the triggers it is: each is compiled without the others, on the same schema in
+    /// memory.
     fn triggers(
         &self,
         suspect: &[(&Object, Verdict)],
@@ -283,7 +324,11 @@ impl Objects {
             }
             for trigger in self.of(Kind::Trigger) {
                 if let Some(verdict) = self.alone(&copy, trigger)? {
-                    let doubtful = matches!(&verdict, Verdict::Broken(words) if left_out.iter().any(|name| words.contains(name)));
+                    let doubtful = matches!(
+                        &verdict,
+                        Verdict::Broken(words)
+                            if left_out.iter().any(|name| words.contains(name))
+                    );
                     let verdict = if doubtful {
                         Verdict::Unknown("it uses a table that cannot be made here".to_owned())
                     } else {
@@ -330,7 +375,8 @@ fn reading(object: &Object) -> Vec<String> {
     vec![format!("SELECT * FROM main.{}", quote(&object.name))]
 }
 
-/// Statements that fire every trigger, compute every default, generated column and index, and check every CHECK.
+/// Statements that fire every trigger, compute every default, generated column and index, and check
+/// every CHECK.
 fn writing(connection: &Connection, object: &Object) -> rusqlite::Result<Vec<String>> {
     let mut statement =
         connection.prepare("SELECT name FROM pragma_table_xinfo(?1, 'main') WHERE hidden = 0")?;
@@ -405,7 +451,8 @@ fn judged(words: String) -> Verdict {
     }
 }
 
-/// SQLite's words, where it is the schema or a statement that it complains of, and neither the file nor the storage.
+/// SQLite's words, where it is the schema or a statement that it complains of, and neither the file
+/// nor the storage.
 pub fn sql_error(error: &rusqlite::Error) -> Option<String> {
     use rusqlite::ffi::{SQLITE_CORRUPT_SEQUENCE, SQLITE_CORRUPT_VTAB, SQLITE_ERROR};
     let (code, words) = match error {
@@ -433,10 +480,17 @@ fn with<T>(
     done
 }
 
-/// A damaged schema may have names that are not UTF-8: no reason to stop, and none to panic.
+/// SQLite takes any bytes for text: what an application has in its schema may be in Latin-1, and a
+/// damaged one may have anything.
 pub fn lossy(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
     let bytes = row.get_ref(column)?.as_bytes_or_null().ok().flatten().unwrap_or_default();
     Ok(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The same where there may be none.
+pub fn lossy_if_any(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    let bytes = row.get_ref(column)?.as_bytes_or_null().ok().flatten();
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
 }
 
 #[cfg(test)]

@@ -6,14 +6,17 @@
 
 use super::*;
 
-const BEFORE: &str = "CREATE TABLE sensor(id INTEGER PRIMARY KEY, level INTEGER, unit TEXT DEFAULT 'C', code TEXT);
+const BEFORE: &str =
+    "CREATE TABLE sensor(id INTEGER PRIMARY KEY, level INTEGER, unit TEXT DEFAULT 'C', code TEXT);
     CREATE TABLE log(what TEXT);
     CREATE INDEX sensor_code ON sensor(lower(code)) WHERE level > 0;
     CREATE VIEW levels AS SELECT id, level FROM sensor;
     CREATE VIEW above(id) AS SELECT id FROM levels;
     CREATE TRIGGER noted AFTER INSERT ON sensor BEGIN INSERT INTO log(what) VALUES (new.code); END;
-    CREATE TRIGGER moved AFTER UPDATE OF level ON sensor BEGIN INSERT INTO log(what) VALUES (old.unit); END;
-    CREATE TRIGGER put INSTEAD OF INSERT ON levels BEGIN INSERT INTO sensor(level) VALUES (new.level); END;";
+    CREATE TRIGGER moved AFTER UPDATE OF level ON sensor BEGIN INSERT INTO log(what) VALUES \
+     (old.unit); END;
+    CREATE TRIGGER put INSTEAD OF INSERT ON levels BEGIN INSERT INTO sensor(level) VALUES \
+     (new.level); END;";
 
 fn empty() -> Option<Connection> {
     Connection::open_in_memory().ok()
@@ -52,7 +55,12 @@ fn what_goes_on_working_is_not_named() {
     check(BEFORE, "ALTER TABLE sensor ADD COLUMN twice AS (level * 2)", &[]);
     check(BEFORE, "ALTER TABLE log RENAME TO journal", &[]);
     check(BEFORE, "DROP VIEW above; DROP VIEW levels; DROP TABLE sensor", &[]);
-    check("CREATE VIRTUAL TABLE words USING fts5(text); CREATE VIRTUAL TABLE place USING rtree(id, x0, x1)", "CREATE TABLE t(x)", &[]);
+    check(
+        "CREATE VIRTUAL TABLE words USING fts5(text); CREATE VIRTUAL TABLE place USING rtree(id, \
+         x0, x1)",
+        "CREATE TABLE t(x)",
+        &[],
+    );
     check(
         "CREATE TABLE t(a, b AS (a + 1), c AS (b + 1) STORED, PRIMARY KEY(a)) WITHOUT ROWID",
         "ALTER TABLE t ADD COLUMN d",
@@ -64,9 +72,13 @@ fn what_goes_on_working_is_not_named() {
 fn a_view_whose_table_or_column_is_gone() {
     check(
         BEFORE,
-        "CREATE TABLE n(id INTEGER PRIMARY KEY, unit TEXT, code TEXT); DROP TABLE sensor; PRAGMA legacy_alter_table = ON;
+        "CREATE TABLE n(id INTEGER PRIMARY KEY, unit TEXT, code TEXT); DROP TABLE sensor; PRAGMA \
+         legacy_alter_table = ON;
          ALTER TABLE n RENAME TO sensor",
-        &["view above does not compile: no such column: level", "view levels does not compile: no such column: level"],
+        &[
+            "view above does not compile: no such column: level",
+            "view levels does not compile: no such column: level",
+        ],
     );
     check(BEFORE, "DROP VIEW levels", &["view above does not compile: no such table: main.levels"]);
     check(
@@ -103,7 +115,8 @@ fn a_trigger_is_named_alone() {
     );
     check(
         BEFORE,
-        "CREATE TRIGGER bad INSTEAD OF DELETE ON levels BEGIN DELETE FROM sensor WHERE id = old.missing; END",
+        "CREATE TRIGGER bad INSTEAD OF DELETE ON levels BEGIN DELETE FROM sensor WHERE id = \
+         old.missing; END",
         &["trigger bad does not compile: no such column: old.missing"],
     );
 }
@@ -112,7 +125,8 @@ fn a_trigger_is_named_alone() {
 fn a_trigger_that_fires_a_broken_one_is_not_blamed() {
     check(
         BEFORE,
-        "CREATE TABLE far(x); CREATE TRIGGER far_away AFTER INSERT ON log BEGIN INSERT INTO far VALUES (1, 2); END",
+        "CREATE TABLE far(x); CREATE TRIGGER far_away AFTER INSERT ON log BEGIN INSERT INTO far \
+         VALUES (1, 2); END",
         &["trigger far_away does not compile: table far has 1 columns but 2 values were supplied"],
     );
 }
@@ -121,15 +135,64 @@ fn a_trigger_that_fires_a_broken_one_is_not_blamed() {
 fn a_name_in_double_quotes_that_became_a_text_is_named() {
     let before =
         "CREATE TABLE t(id INTEGER PRIMARY KEY, level); CREATE VIEW v AS SELECT \"level\" FROM t;";
-    let rebuilt = "CREATE TABLE n(id INTEGER PRIMARY KEY); DROP TABLE t; PRAGMA legacy_alter_table = ON; ALTER TABLE n RENAME TO t";
+    let rebuilt =
+        "CREATE TABLE n(id INTEGER PRIMARY KEY); DROP TABLE t; PRAGMA legacy_alter_table = ON; \
+         ALTER TABLE n RENAME TO t";
     let words = "no such column: \"level\" - should this be a string literal in single-quotes?";
     check(
         before,
         rebuilt,
         &[&format!("view v reads a name in double quotes as a text now: {words}")],
     );
+    // Another column that it reads is renamed, or this one before it goes.
+    let before = "CREATE TABLE t(id INTEGER PRIMARY KEY, level, b); CREATE VIEW v AS SELECT \
+                  \"level\", b FROM t;";
+    let rebuilt = rebuilt.replace("PRIMARY KEY", "PRIMARY KEY, c");
+    check(
+        before,
+        &format!("ALTER TABLE t RENAME COLUMN b TO c; {rebuilt}"),
+        &[&format!("view v reads a name in double quotes as a text now: {words}")],
+    );
+    check(
+        before,
+        &format!(
+            "ALTER TABLE t RENAME COLUMN b TO c; ALTER TABLE t RENAME COLUMN level TO height; \
+             {rebuilt}"
+        ),
+        &[&format!(
+            "view v reads a name in double quotes as a text now: {}",
+            words.replace("level", "height")
+        )],
+    );
     // Written so from the beginning, it is what its author meant.
+    check(before, "DROP VIEW v; CREATE VIEW v AS SELECT id FROM t WHERE level = \"high\"", &[]);
     check(before, "CREATE VIEW w AS SELECT id FROM t WHERE level = \"high\"", &[]);
+}
+
+/// SQLite rewrites what reads a table that is renamed, or a column.
+#[test]
+fn what_needed_a_newer_sqlite_before_is_told_apart() {
+    let connection = opened(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT, b AS (concat(a, id))); CREATE VIEW v AS \
+         SELECT concat(a, id) AS c FROM t;",
+    );
+    let old = compile(&connection, &empty).unwrap();
+    let too_new = |sql: &str| {
+        connection.execute_batch(sql).unwrap();
+        compile(&connection, &empty).unwrap().too_new_since(&old, 40)
+    };
+    assert_eq!(too_new("ALTER TABLE t RENAME COLUMN a TO d"), Vec::<String>::new());
+    assert_eq!(too_new("ALTER TABLE t RENAME TO u"), Vec::<String>::new());
+    let sentence =
+        |what: &str, since: &str| format!("{what} needs SQLite 3.{since}, and sqlite_min is 3.40");
+    assert_eq!(
+        too_new("CREATE VIEW w AS SELECT concat(d, id) AS c FROM u"),
+        [sentence("view w", "44 (concat())")]
+    );
+    assert_eq!(
+        too_new("DROP VIEW w; DROP VIEW v; CREATE VIEW v AS SELECT json_pretty(concat(d)) FROM u"),
+        [sentence("view v", "46 (json_pretty())")]
+    );
 }
 
 #[test]
@@ -160,14 +223,21 @@ fn what_did_not_compile_before_is_told_apart() {
 #[test]
 fn what_only_the_application_has_is_no_verdict() {
     for (schema, words) in [
-        ("CREATE VIEW v AS SELECT signal(1)", "view v cannot be checked here: no such function: signal"),
-        ("CREATE VIEW v AS SELECT abs(1, 2, 3)", "view v cannot be checked here: wrong number of arguments to function abs()"),
+        (
+            "CREATE VIEW v AS SELECT signal(1)",
+            "view v cannot be checked here: no such function: signal",
+        ),
+        (
+            "CREATE VIEW v AS SELECT abs(1, 2, 3)",
+            "view v cannot be checked here: wrong number of arguments to function abs()",
+        ),
         (
             "CREATE TABLE t(a); CREATE VIEW v AS SELECT a FROM t ORDER BY a COLLATE german",
             "view v cannot be checked here: no such collation sequence: german",
         ),
         (
-            "CREATE TABLE t(a); CREATE TRIGGER tr AFTER INSERT ON t BEGIN SELECT signal(new.a); END",
+            "CREATE TABLE t(a); CREATE TRIGGER tr AFTER INSERT ON t BEGIN SELECT signal(new.a); \
+             END",
             "trigger tr cannot be checked here: no such function: signal",
         ),
     ] {
@@ -180,8 +250,9 @@ fn what_only_the_application_has_is_no_verdict() {
 
 #[test]
 fn names_that_need_quotes_and_many_objects() {
-    let before = "CREATE TABLE \"a\"\"b c\"(\"x y\"); CREATE VIEW \"v w\" AS SELECT \"x y\" FROM \"a\"\"b c\"; \
-                  CREATE TRIGGER [t t] AFTER INSERT ON \"a\"\"b c\" BEGIN SELECT new.\"x y\"; END";
+    let before = "CREATE TABLE \"a\"\"b c\"(\"x y\"); CREATE VIEW \"v w\" AS SELECT \"x y\" \
+                  FROM \"a\"\"b c\"; CREATE TRIGGER [t t] AFTER INSERT ON \"a\"\"b c\" BEGIN \
+                  SELECT new.\"x y\"; END";
     check(before, "CREATE TABLE other(x)", &[]);
     check(
         before,

@@ -1,6 +1,9 @@
-//! Owns `bootmigrate.toml`: the embedded file, then `/etc/bootmigrate.toml` over it, into validated [`Settings`].
-//! Promises: every error is one sentence with file, line and column; every limit has its unit in its name.
-//! Never touches the file system and knows nothing of the rest of the context: the build crate reads the same file.
+//! Owns `bootmigrate.toml`: the embedded file, then `/etc/bootmigrate.toml` over it, into validated
+//! [`Settings`].
+//! Promises: every error is one sentence with file, line and column; every limit has its unit in
+//! its name.
+//! Never touches the file system and knows nothing of the rest of the context: the build crate
+//! reads the same file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +15,7 @@ mod entry;
 mod keys;
 mod known;
 pub mod names;
+pub mod packed;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,11 +23,13 @@ pub mod words;
 
 /// Reads the embedded file and then single keys of the files over it, in order.
 ///
-/// A file over it changes keys of databases that the embedded file names; it can add none, and it cannot change
-/// what was decided when the firmware was built (`example`, `adopted_up_to`, `adopted_foreign_keys`).
+/// A file over it changes keys of databases that the embedded file names; it can add none, and it
+/// cannot change what was decided when the firmware was built (`example`, `baseline_version`,
+/// `baseline_foreign_keys`).
 ///
 /// # Errors
-/// Not TOML, a wrong type or value, an impossible combination, or (with [`UnknownKey::Refuse`]) an unknown key.
+/// Not TOML, a wrong type or value, an impossible combination, or (with [`UnknownKey::Refuse`]) an
+/// unknown key.
 pub fn read(
     embedded: Source<'_>,
     over: &[Source<'_>],
@@ -32,20 +38,24 @@ pub fn read(
     let mut draft = draft::Draft::new();
     read::read_source(&mut draft, embedded, entry::Origin::Image, unknown)?;
     for source in over {
+        draft.settings.overridden = true;
         read::read_source(&mut draft, *source, entry::Origin::Device, unknown)?;
     }
     check::finish(draft, embedded.file)
 }
 
-/// Largest configuration file, in bytes: a file with every key and long comments has a hundredth of it.
+/// Largest configuration file, in bytes: a file with every key and long comments has a hundredth of
+/// it.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Longest path, in bytes: SQLite opens at most 512, and `--root` and the state folder come on top.
 pub const PATH_BYTES_MAX: usize = 400;
 /// Longest file name, in bytes: 255 is the file system's limit, and SQLite appends `-journal`.
 pub const FILE_NAME_BYTES_MAX: usize = 240;
-/// Longest name of a database, a group, a table, a user, in bytes: it is a file name, and stands in one log line.
+/// Longest name of a database, a group, a table, a user, in bytes: it is a file name, and stands in
+/// one log line.
 pub const NAME_BYTES_MAX: usize = 64;
-/// Longest wait for another process, in seconds: more outlasts a service manager's patience at boot.
+/// Longest wait for another process, in seconds: more outlasts a service manager's patience at
+/// boot.
 pub const BUSY_TIMEOUT_S_MAX: u32 = 300;
 /// Most snapshots kept: each may be a whole copy of the database.
 pub const SNAPSHOTS_MAX_MAX: u32 = 16;
@@ -57,10 +67,12 @@ pub const STATEMENT_TIMEOUT_S_MAX: u32 = 86_400;
 pub const MEMORY_MAX_MIB_MIN: u32 = 16;
 /// Most memory for SQLite, in MiB (1 TiB): more is a slip of the keyboard.
 pub const MEMORY_MAX_MIB_MAX: u32 = 1_048_576;
-/// Largest file that is checked in full at a migration, in MiB (1 TiB): more is a slip of the keyboard.
+/// Largest file that is checked in full at a migration, in MiB (1 TiB): more is a slip of the
+/// keyboard.
 pub const QUICK_CHECK_MAX_MIB_MAX: u32 = 1_048_576;
 
-/// Oldest SQLite that `sqlite_min` can name, 3.24 of 2018: of what came before it nothing is looked for.
+/// Oldest SQLite that `sqlite_min` can name, 3.24 of 2018: of what came before it nothing is looked
+/// for.
 pub const SQLITE_MIN_MIN: u32 = 24;
 
 /// The whole configuration, validated.
@@ -70,14 +82,18 @@ pub struct Settings {
     pub slots: Slots,
     /// `mode = "observe" | "normal"`: `true`: look, decide, report, change nothing.
     pub observe: bool,
-    /// `example = true`: this is the example product; it runs only under `--root`. Of the embedded file alone.
+    /// `example = true`: this is the example product; it runs only under `--root`. Of the embedded
+    /// file alone.
     pub example: bool,
-    /// `memory_max_mib`: what SQLite may have in memory, all databases together.
-    pub memory_max_mib: u32,
-    /// `marker`: a file whose content is the token of a purge-and-retry, for a technician without a shell.
+    /// `memory_mib`: what SQLite may have in memory, all databases together.
+    pub memory_mib: u32,
+    /// `marker`: a file whose content is the token of a purge-and-retry, for a technician without a
+    /// shell.
     pub marker: Option<PathBuf>,
     /// In the order of the file.
     pub databases: Vec<DatabaseSettings>,
+    /// A file over the embedded one was read.
+    pub overridden: bool,
     /// Sentences about keys that this firmware does not know (the other slot may be newer).
     pub warnings: Vec<String>,
     /// Where each key above the tables was written; a key that is absent here has its default.
@@ -119,26 +135,29 @@ pub struct DatabaseSettings {
     pub on_newer: Vec<OnNewer>,
     /// `carry_over`: tables to keep when purging; `["*"]` is all.
     pub carry_over: Vec<String>,
-    /// `copy`.
-    pub copy: CopyPolicy,
+    /// `snapshot`.
+    pub snapshot: SnapshotPolicy,
     /// `journal_mode`.
     pub journal_mode: JournalMode,
-    /// `changed_text`.
-    pub changed_text: ChangedText,
-    /// `together = "group"`.
-    pub together: Option<String>,
-    /// `adopt`: how the version of a database without our history is found, once.
-    pub adopt: Option<Adopt>,
-    /// `adopted_up_to`: files up to this version were released before bootmigrate. Of the embedded file alone.
-    pub adopted_up_to: Option<i64>,
-    /// `adopted_foreign_keys`: those files run with foreign keys enforced; `None` where nobody has said. Of the embedded file alone.
-    pub adopted_foreign_keys: Option<bool>,
-    /// `versions = 64`: the history is written as by refinery's feature `int8-versions`, even where 32 bits would do. Of the embedded file
-    /// alone.
+    /// `on_checksum_mismatch`.
+    pub on_checksum_mismatch: OnChecksumMismatch,
+    /// `group = "group"`.
+    pub group: Option<String>,
+    /// `baseline`: how the version of a database without our history is found, once.
+    pub baseline: Option<Adopt>,
+    /// `baseline_version`: files up to this version were released before bootmigrate. Of the
+    /// embedded file alone.
+    pub baseline_version: Option<i64>,
+    /// `baseline_foreign_keys`: those files run with foreign keys enforced; `None` where nobody has
+    /// said. Of the embedded file alone.
+    pub baseline_foreign_keys: Option<bool>,
+    /// `versions = 64`: the history is written as by refinery's feature `int8-versions`, even where
+    /// 32 bits would do. Of the embedded file alone.
     pub versions_64: bool,
     /// `busy_timeout_s`.
     pub busy_timeout_s: u32,
-    /// `statement_timeout_s`: a statement of a migration that takes longer has failed; `None` for no limit.
+    /// `statement_timeout_s`: a statement of a migration that takes longer has failed; `None` for
+    /// no limit.
     pub statement_timeout_s: Option<u32>,
     /// `snapshots_max`, after `mark-good`.
     pub snapshots_max: u32,
@@ -146,6 +165,8 @@ pub struct DatabaseSettings {
     pub quarantine_max: u32,
     /// `quick_check_max_mib`: larger files are not checked in full at a migration.
     pub quick_check_max_mib: u32,
+    /// `show_rows`: a sentence, the report and the journal may have the contents of a row.
+    pub show_rows: bool,
     /// `history_table`.
     pub history_table: String,
     /// `sqlite_min = "3.40"`: the oldest SQLite of the applications, as its second number.
@@ -163,7 +184,8 @@ pub enum Kind {
     Rebuildable,
 }
 
-/// `owner = "user:group"`, names or numbers, resolved on the device; `"user"` alone is `"user:user"`.
+/// `owner = "user:group"`, names or numbers, resolved on the device; `"user"` alone is
+/// `"user:user"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// User name or number.
@@ -216,9 +238,9 @@ pub enum OnNewer {
     Purge,
 }
 
-/// `copy = "auto" | "always" | "never"`: the snapshot before migrating.
+/// `snapshot = "auto" | "always" | "never"`: the snapshot before migrating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CopyPolicy {
+pub enum SnapshotPolicy {
     /// Where there is room.
     Auto,
     /// Or refuse.
@@ -238,16 +260,17 @@ pub enum JournalMode {
     Delete,
 }
 
-/// `changed_text = "refuse" | "warn"`.
+/// `on_checksum_mismatch = "refuse" | "warn"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangedText {
+pub enum OnChecksumMismatch {
     /// Exit 21.
     Refuse,
     /// Said, and used as it is.
     Warn,
 }
 
-/// `adopt = "sqlx"`, `adopt = { from = "user_version", versions = { 7 = 12 } }` or with `version_query`.
+/// `baseline = "sqlx"`, `baseline = { from = "user_version", versions = { 7 = 12 } }` or with
+/// `version_query`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adopt {
     /// Where the version that the earlier tool left is read.
@@ -256,8 +279,8 @@ pub struct Adopt {
     pub versions: BTreeMap<i64, i64>,
 }
 
-/// Versions beyond 32 bits ask for the history of refinery's feature `int8-versions`, and so does `versions = 64`. Else its default,
-/// since more histories are like that.
+/// Versions beyond 32 bits ask for the history of refinery's feature `int8-versions`, and so does
+/// `versions = 64`. Else its default, since more histories are like that.
 pub fn history_needs_64_bits(newest: i64, database: Option<&DatabaseSettings>) -> bool {
     is_long(newest) || database.is_some_and(|database| database.versions_64)
 }
@@ -271,8 +294,9 @@ impl DatabaseSettings {
     pub fn user_version_cannot_hold(&self, newest: i64) -> Option<String> {
         let sentence = || {
             format!(
-                "in [databases.{}], user_version = \"ours\" cannot hold {newest}: SQLite's user_version has 32 bits; \
-                 write user_version = \"product\", and read the version from {}",
+                "in [databases.{}], user_version = \"ours\" cannot hold {newest}: SQLite's \
+                 user_version has 32 bits; write user_version = \"product\", and read the version \
+                 from {}",
                 self.name, self.history_table
             )
         };
@@ -291,12 +315,10 @@ impl Adopt {
             (Some(name), None) => keys::tool(name).ok_or_else(|| {
                 format!("--from {name} is no tool that is known; there is {}", keys::tools())
             })?,
-            (None, None) => {
-                return Err(
-                    "`adopt` needs --from TOOL or --at VERSION where `adopt` is not configured"
-                        .to_owned(),
-                )
-            }
+            (None, None) => return Err(
+                "`baseline` needs --from TOOL or --at VERSION where `baseline` is not configured"
+                    .to_owned(),
+            ),
         };
         Ok(Adopt { from, versions: BTreeMap::new() })
     }

@@ -1,5 +1,6 @@
 //! Owns how SQL text falls into tokens, the way SQLite itself cuts it; shared with the build crate.
-//! Promises: a word in a comment, a string or a quoted name is never taken for SQL; every token knows its place.
+//! Promises: a word in a comment, a string or a quoted name is never taken for SQL; every token
+//! knows its place.
 //! Never judges a statement.
 
 use std::str::Chars;
@@ -180,7 +181,12 @@ impl Lexer<'_> {
                     return None;
                 }
                 Some(_) => {}
-                None => return Some("this comment has no end, so it hides the rest of the file; write the closing `*/`"),
+                None => {
+                    return Some(
+                        "this comment has no end, so it hides the rest of the file; write the \
+                         closing `*/`",
+                    )
+                }
             }
         }
     }

@@ -19,3 +19,5 @@ pub mod schema;
 pub mod sqlite_min;
 #[cfg(feature = "sums")]
 pub mod sums;
+#[cfg(feature = "sqlite")]
+pub mod weight;

@@ -1,4 +1,5 @@
-//! Owns the numbers of a packed catalogue (docs/format.md): its head, its limits, and the checksum; shared with the build crate.
+//! Owns the numbers of a packed catalogue (docs/format.md): its head, its limits, and the checksum;
+//! shared with the build crate.
 //! Promises: format 1 never changes; the checksum is that of the record and of gzip.
 //! Never reads or writes a file.
 
@@ -8,7 +9,8 @@ pub const MAGIC: &[u8; 8] = b"BMCATLOG";
 pub const FORMAT: u32 = 1;
 /// Bytes before the payload.
 pub const HEAD_BYTES: usize = 32;
-/// A larger file is none: the SQL of a device is some kilobytes, and it is kept in memory. The device alone asks.
+/// A larger file is none: the SQL of a device is some kilobytes, and it is kept in memory. The
+/// device alone asks.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// CRC-32 (ISO-HDLC) of these bytes, by a table: a quiet boot reads the whole file.

@@ -1,5 +1,6 @@
 //! Owns what a migration may do with each PRAGMA, and what to write instead.
-//! Promises: a list of what is allowed, one for the build's rules and for the device's authorizer; what is not in it is refused.
+//! Promises: a list of what is allowed, one for the build's rules and for the device's authorizer;
+//! what is not in it is refused.
 //! Never knows in which file a statement stands, and runs none.
 
 use crate::lex::{lex, Token};
@@ -19,7 +20,8 @@ pub enum Effect {
     Refused {
         /// Why, and what to write instead.
         instead: &'static str,
-        /// A file that was released before bootmigrate has the same rows without it: there it can be left out.
+        /// A file that was released before bootmigrate has the same rows without it: there it can
+        /// be left out.
         can_be_left_out: bool,
     },
 }
@@ -30,9 +32,19 @@ pub const PRAGMAS: &[(&str, Effect)] = &[
     ("application_id", Effect::Database),
     ("auto_vacuum", Effect::Vacuum),
     ("automatic_index", Effect::Connection),
-    ("busy_timeout", left_out("the locks are bootmigrate's own; set `busy_timeout_s` in bootmigrate.toml")),
+    (
+        "busy_timeout",
+        left_out(
+            "the locks are bootmigrate's own; set `busy_timeout_s` in bootmigrate.toml",
+        ),
+    ),
     ("cache_size", Effect::Connection),
-    ("cache_spill", left_out("bootmigrate decides where changed pages wait for the commit; remove this statement")),
+    (
+        "cache_spill",
+        left_out(
+            "bootmigrate decides where changed pages wait for the commit; remove this statement",
+        ),
+    ),
     ("case_sensitive_like", Effect::Connection),
     ("cell_size_check", Effect::Connection),
     ("checkpoint_fullfsync", left_out(DURABILITY)),
@@ -42,7 +54,13 @@ pub const PRAGMAS: &[(&str, Effect)] = &[
     ("data_store_directory", left_out(PROCESS)),
     ("data_version", Effect::Query),
     ("database_list", Effect::Query),
-    ("default_cache_size", left_out("it is deprecated, and what it sets is for every later connection; remove this statement")),
+    (
+        "default_cache_size",
+        left_out(
+            "it is deprecated, and what it sets is for every later connection; remove this \
+             statement",
+        ),
+    ),
     ("defer_foreign_keys", Effect::Connection),
     ("empty_result_callbacks", Effect::Connection),
     ("encoding", left_out("it has no effect once a table exists; remove this statement")),
@@ -50,34 +68,65 @@ pub const PRAGMAS: &[(&str, Effect)] = &[
     ("foreign_key_list", Effect::Query),
     (
         "foreign_keys",
-        left_out("it is silently ignored inside a transaction, and foreign keys are off while migrating; remove it, or write at the head of the file `-- bootmigrate: foreign-keys = on` to have them checked right after this migration, or `= enforced` to have them enforced in it"),
+        left_out(
+            "it is silently ignored inside a transaction, and foreign keys are off while \
+             migrating; remove it, or write at the head of the file `-- bootmigrate: foreign-keys \
+             = on` to have them checked right after this migration, or `= enforced` to have them \
+             enforced in it",
+        ),
     ),
     ("freelist_count", Effect::Query),
     ("full_column_names", Effect::Connection),
     ("fullfsync", left_out(DURABILITY)),
     ("function_list", Effect::Query),
     ("hard_heap_limit", left_out(PROCESS)),
-    ("ignore_check_constraints", refused("it lets rows in that the schema forbids; repair the rows instead")),
+    (
+        "ignore_check_constraints",
+        refused(
+            "it lets rows in that the schema forbids; repair the rows instead",
+        ),
+    ),
     ("incremental_vacuum", Effect::Database),
     ("index_info", Effect::Query),
     ("index_list", Effect::Query),
     ("index_xinfo", Effect::Query),
     ("integrity_check", Effect::Query),
-    ("journal_mode", left_out("it cannot change inside a transaction; set `journal_mode` in bootmigrate.toml")),
+    (
+        "journal_mode",
+        left_out(
+            "it cannot change inside a transaction; set `journal_mode` in bootmigrate.toml",
+        ),
+    ),
     ("journal_size_limit", left_out(DURABILITY)),
     ("legacy_alter_table", Effect::Connection),
     ("legacy_file_format", left_out("it has no effect any more; remove this statement")),
     ("locking_mode", left_out("the locks are bootmigrate's own; remove this statement")),
     ("max_page_count", Effect::Connection),
-    ("mmap_size", left_out("a storage error in mapped memory would end the program; remove this statement")),
+    (
+        "mmap_size",
+        left_out(
+            "a storage error in mapped memory would end the program; remove this statement",
+        ),
+    ),
     ("module_list", Effect::Query),
-    ("optimize", left_out("what it does depends on what the connection has read before; write `ANALYZE`, or remove this statement")),
+    (
+        "optimize",
+        left_out(
+            "what it does depends on what the connection has read before; write `ANALYZE`, or \
+             remove this statement",
+        ),
+    ),
     ("page_count", Effect::Query),
     ("page_size", Effect::Vacuum),
     ("pragma_list", Effect::Query),
     ("query_only", left_out("it would forbid writing the history; remove this statement")),
     ("quick_check", Effect::Query),
-    ("read_uncommitted", left_out("it has no effect without a shared cache, and there is none; remove this statement")),
+    (
+        "read_uncommitted",
+        left_out(
+            "it has no effect without a shared cache, and there is none; remove this statement",
+        ),
+    ),
     ("recursive_triggers", Effect::Connection),
     ("reverse_unordered_selects", Effect::Connection),
     ("schema_version", refused("it can corrupt the database; remove this statement")),
@@ -91,27 +140,44 @@ pub const PRAGMAS: &[(&str, Effect)] = &[
     ("table_xinfo", Effect::Query),
     (
         "temp_store",
-        left_out("it cannot change in a transaction that has used a TEMP table, and bootmigrate decides it by the database's size; remove this statement"),
+        left_out(
+            "it cannot change in a transaction that has used a TEMP table, and bootmigrate decides \
+             it by the database's size; remove this statement",
+        ),
     ),
     ("temp_store_directory", left_out(PROCESS)),
     ("threads", left_out("how many threads sort is bootmigrate's own; remove this statement")),
-    ("trusted_schema", left_out("a migration runs without trust in the schema; remove this statement")),
+    (
+        "trusted_schema",
+        left_out(
+            "a migration runs without trust in the schema; remove this statement",
+        ),
+    ),
     ("user_version", Effect::Database),
     ("wal_autocheckpoint", left_out("checkpoints are bootmigrate's own; remove this statement")),
     (
         "wal_checkpoint",
-        left_out("it cannot work inside a transaction, and bootmigrate does it after the commit; remove this statement"),
+        left_out(
+            "it cannot work inside a transaction, and bootmigrate does it after the commit; remove \
+             this statement",
+        ),
     ),
     (
         "writable_schema",
-        refused("an edited sqlite_schema can corrupt the database; make a new table, copy the rows, drop the old one and rename"),
+        refused(
+            "an edited sqlite_schema can corrupt the database; make a new table, copy the rows, \
+             drop the old one and rename",
+        ),
     ),
 ];
 
 const DURABILITY: &str = "how data reaches the storage is bootmigrate's own; remove this statement";
 const PROCESS: &str = "it changes the whole process; remove this statement";
 /// SQLite runs no statement for a name that it does not know, and says nothing.
-const UNKNOWN: Effect = left_out("SQLite has none of this name and would silently ignore it; correct the name, or remove this statement");
+const UNKNOWN: Effect = left_out(
+    "SQLite has none of this name and would silently ignore it; correct the name, or remove this \
+     statement",
+);
 
 const fn refused(instead: &'static str) -> Effect {
     Effect::Refused { instead, can_be_left_out: false }
@@ -127,7 +193,8 @@ pub fn effect(name: &str) -> Effect {
     known.map_or(UNKNOWN, |(_, effect)| *effect)
 }
 
-/// Why no migration may have this PRAGMA, and what to write instead; `schema` is what stands before its name.
+/// Why no migration may have this PRAGMA, and what to write instead; `schema` is what stands before
+/// its name.
 pub fn refusal(schema: Option<&str>, name: &str, has_value: bool) -> Option<&'static str> {
     match effect(name) {
         Effect::Refused { instead, .. } => Some(instead),
@@ -147,7 +214,8 @@ pub fn can_be_left_out(name: &str) -> bool {
     matches!(effect(name), Effect::Refused { can_be_left_out: true, .. })
 }
 
-/// A statement of this text turns foreign keys off, as a table's rebuild does that must not take its children along.
+/// A statement of this text turns foreign keys off, as a table's rebuild does that must not take
+/// its children along.
 pub fn turns_foreign_keys_off(text: &str) -> bool {
     let lexed = lex(text);
     let tokens: Vec<_> = lexed.tokens.iter().filter(|token| !token.is_comment()).collect();
@@ -169,8 +237,9 @@ fn bare(name: &str) -> &str {
     name.trim_matches(['"', '`', '[', ']', '\''])
 }
 
-/// A statement that is not run in a file that was released before bootmigrate: transaction words, since bootmigrate's own transaction
-/// makes them needless; a PRAGMA that [`can_be_left_out`]; and in a transaction VACUUM, which only compacts.
+/// A statement that is not run in a file that was released before bootmigrate: transaction words,
+/// since bootmigrate's own transaction makes them needless; a PRAGMA that [`can_be_left_out`]; and
+/// in a transaction VACUUM, which only compacts.
 pub fn is_left_out(statement: &str, in_transaction: bool) -> bool {
     let lexed = lex(statement);
     // SQLite passes over an empty statement and gives its semicolon to the next one.

@@ -1,14 +1,21 @@
-//! Owns the foreign keys of a schema: which of them cannot work at all, and how many rows violate the others.
-//! Promises: every table is checked by itself, so that one whose foreign keys do not fit hides nothing of another; names and counts
-//!   are compared, never rowids, since a rebuild moves them.
+//! Owns the foreign keys of a schema: which of them cannot work at all, and which rows violate the
+//! others.
+//! Promises: every table is checked by itself, so that one whose foreign keys do not fit hides
+//! nothing of another; what was so before is compared key by key and row by row, so that what is
+//! mended hides nothing that was broken.
 //! Never changes a byte.
 
+mod key;
+mod rows;
+
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{params_from_iter, Connection};
+use rusqlite::Connection;
 
 use crate::compile::{lossy, sql_error};
-use crate::lex::quote;
+use key::{all_keys, fit, texts, Key};
+use rows::{violations, Violations};
 
 /// Child table and parent table, in small letters: SQLite does not tell them apart by case.
 type Pair = (String, String);
@@ -18,28 +25,44 @@ type Pair = (String, String);
 pub struct References {
     /// Every table and view, in small letters.
     tables: BTreeSet<String>,
+    /// Every foreign key: its table and its columns, in small letters.
+    keys: BTreeSet<(String, Vec<String>)>,
     /// Rows that refer to no row of the parent.
-    violations: BTreeMap<Pair, u64>,
-    /// Foreign keys with which no application can write, a sentence each.
-    broken: BTreeMap<Pair, Vec<String>>,
+    violations: BTreeMap<Pair, Violations>,
+    /// Foreign keys with which no application can write.
+    broken: BTreeMap<Pair, Vec<Broken>>,
     /// What cannot be checked here, a sentence each.
     pub unchecked: Vec<String>,
+}
+
+/// A foreign key that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Broken {
+    /// In small letters; none where SQLite does not say which foreign key of the table it is.
+    columns: Vec<String>,
+    sentence: String,
 }
 
 /// What got worse between two looks.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Worse {
-    /// Child, parent, and how many of its rows refer to none of the parent's.
-    pub violated: Vec<(String, String, u64)>,
+    /// Pairs of tables with rows that violate a foreign key and did not before.
+    pub violated: Vec<Violated>,
     /// Foreign keys that cannot work, and could before or were not there.
     pub broken: Vec<String>,
 }
 
-/// One foreign key of a table.
-struct Key {
-    parent: String,
-    /// Each column, and the parent's where it is written.
-    columns: Vec<(String, Option<String>)>,
+/// Rows of one table that violate a foreign key and did not before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violated {
+    /// The table.
+    pub child: String,
+    /// What they refer to.
+    pub parent: String,
+    /// How many; all that violate it now, where they cannot be told apart.
+    pub count: u64,
+    /// Of each; `None` where they cannot be told apart.
+    rowids: Option<Vec<Option<i64>>>,
 }
 
 /// Looks at every foreign key.
@@ -53,36 +76,41 @@ pub fn look(connection: &Connection) -> rusqlite::Result<References> {
         ..References::default()
     };
     for (table, keys) in all_keys(connection)? {
+        found.keys.extend(keys.iter().map(|key| (table.to_lowercase(), key.own_columns())));
         found.look_at(connection, &table, &keys)?;
     }
     Ok(found)
 }
 
-/// The rows behind violations of these tables, for an operator: `reading rowid 17 names no row of sensor`; more than `most` are counted.
+/// The rows that violate a foreign key and did not before, for an operator: `reading rowid 17 names
+/// no row of sensor`; more than `most` are counted.
 ///
 /// # Errors
 /// As SQLite.
 pub fn rows(
     connection: &Connection,
-    tables: &[&str],
+    violated: &[Violated],
     most: usize,
 ) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT \"table\" || ' rowid ' || coalesce(rowid, '(none)') || ' names no row of ' || coalesce(parent, '?') \
-               FROM pragma_foreign_key_check(?1, 'main')";
-    let (mut shown, mut more) = (Vec::new(), 0u64);
-    for table in tables {
-        let found = match texts(connection, sql, &[table]) {
-            // A foreign key of this table does not fit: SQLite names none of its rows.
-            Err(error) if sql_error(&error).is_some() => Vec::new(),
-            found => found?,
+    let sql = "SELECT \"table\" || ' rowid ' || coalesce(rowid, '(none)') || ' names no row of ' \
+               || parent FROM pragma_foreign_key_check(?1, 'main') WHERE lower(parent) = lower(?2)";
+    let (mut shown, mut more) = (Vec::new(), 0);
+    for Violated { child, parent, rowids, .. } in violated {
+        let named = |rowid: &Option<i64>| {
+            let rowid = rowid.map_or_else(|| "(none)".to_owned(), |rowid| rowid.to_string());
+            format!("{child} rowid {rowid} names no row of {parent}")
         };
-        for row in found {
-            if shown.len() < most {
-                shown.push(row);
-            } else {
-                more += 1;
-            }
-        }
+        let found = match rowids {
+            Some(rowids) => rowids.iter().map(named).collect(),
+            None => match texts(connection, sql, &[child, parent]) {
+                // A foreign key of this table does not fit: SQLite names none of its rows.
+                Err(error) if sql_error(&error).is_some() => Vec::new(),
+                found => found?,
+            },
+        };
+        let room = most.saturating_sub(shown.len());
+        more += found.len().saturating_sub(room);
+        shown.extend(found.into_iter().take(room));
     }
     if more > 0 {
         shown.push(format!("and {more} more"));
@@ -91,62 +119,104 @@ pub fn rows(
 }
 
 impl References {
-    /// Pairs of tables with more violations now than before, and foreign keys that work no more. A table that was renamed is looked up
-    /// under its old name too.
+    /// Rows that violate a foreign key now and did not before, and foreign keys that work no more.
+    /// A table that was renamed is looked up under its old name too.
     pub fn worse_than(&self, before: &References) -> Worse {
-        let violated = self.violations.iter().filter(|(pair, count)| {
-            **count > self.allowed(pair, before, &before.violations, |count| *count)
+        let violated = self.violations.iter().filter_map(|(pair, now)| {
+            let (rowids, count) = match now.new_since(&self.old_violations(pair, before)) {
+                Some(rows) => {
+                    let count = rows.len() as u64;
+                    (Some(rows.into_iter().map(|row| row.rowid).collect()), count)
+                }
+                None if now.count <= self.allowed(pair, before) => (None, 0),
+                None => (None, now.count),
+            };
+            let (child, parent) = now.shown.clone();
+            (count > 0).then_some(Violated { child, parent, count, rowids })
         });
-        let violated = violated
-            .map(|((child, parent), count)| (child.clone(), parent.clone(), *count))
-            .collect();
-        let more = |(pair, now): &(&Pair, &Vec<String>)| {
-            now.len() as u64 > self.allowed(pair, before, &before.broken, |old| old.len() as u64)
-        };
-        let known: BTreeSet<&String> = before.broken.values().flatten().collect();
-        let broken = self
-            .broken
-            .iter()
-            .filter(more)
-            .flat_map(|(_, now)| now)
-            .filter(|sentence| !known.contains(sentence));
-        Worse { violated, broken: broken.cloned().collect() }
+        let broken = self.newly_broken(before).into_iter().map(|key| key.sentence.clone());
+        Worse { violated: violated.collect(), broken: broken.collect() }
     }
 
     /// Foreign keys that cannot work now and could not before.
     pub fn broken_as_before(&self, before: &References) -> Vec<String> {
-        let new = self.worse_than(before).broken;
-        self.broken.values().flatten().filter(|sentence| !new.contains(sentence)).cloned().collect()
+        let new = self.newly_broken(before);
+        let old = self.broken.values().flatten().filter(|key| !new.contains(key));
+        old.map(|key| key.sentence.clone()).collect()
     }
 
     /// What this schema has counts as having been there before.
     pub fn accept(&mut self, now: References, with_violations: bool) {
         self.tables.extend(now.tables);
-        for (pair, sentences) in now.broken {
-            let old = self.broken.entry(pair).or_default();
-            if sentences.len() > old.len() {
-                *old = sentences;
-            }
-        }
+        (self.keys, self.broken) = (now.keys, now.broken);
         if with_violations {
-            for (pair, count) in now.violations {
-                let old = self.violations.entry(pair).or_default();
-                *old = count.max(*old);
-            }
+            self.violations = now.violations;
         }
     }
 
-    fn allowed<T>(
+    /// Is this a name that a table had then and none has now?
+    fn is_gone(&self, name: &str, before: &References) -> bool {
+        before.tables.contains(name) && !self.tables.contains(name)
+    }
+
+    /// May the old pair be this one, under other names?
+    fn may_be(&self, old: &Pair, now: &Pair, before: &References) -> bool {
+        let same = |old: &String, now: &String| old == now || self.is_gone(old, before);
+        same(&old.0, &now.0) && same(&old.1, &now.1)
+    }
+
+    /// Of each pair that this one may have been, and whether its child has the same name.
+    fn old_violations<'b>(
         &self,
-        (child, parent): &Pair,
-        before: &References,
-        old: &BTreeMap<Pair, T>,
-        count: impl Fn(&T) -> u64,
-    ) -> u64 {
-        let gone = |name: &String| before.tables.contains(name) && !self.tables.contains(name);
-        let same = |then: &String, now: &String| then == now || gone(then);
-        let matching = old.iter().filter(|((c, p), _)| same(c, child) && same(p, parent));
-        matching.map(|(_, value)| count(value)).max().unwrap_or(0)
+        pair: &Pair,
+        before: &'b References,
+    ) -> Vec<(&'b Violations, bool)> {
+        let old = before.violations.iter().filter(|(old, _)| self.may_be(old, pair, before));
+        old.map(|(old, violations)| (violations, old.0 == pair.0)).collect()
+    }
+
+    /// How many rows may violate it, where they cannot be told apart: a table that was there takes
+    /// over nothing of one that is gone.
+    fn allowed(&self, pair: &Pair, before: &References) -> u64 {
+        let was_there = before.tables.contains(&pair.0);
+        let old = self.old_violations(pair, before).into_iter();
+        let old = old.filter(|(_, own)| *own || !was_there);
+        old.map(|(violations, _)| violations.count).max().unwrap_or(0)
+    }
+
+    /// Each foreign key that was broken before stands for one that is now: itself, or the same
+    /// under other names. One that worked is newly broken, whatever else was.
+    fn newly_broken(&self, before: &References) -> Vec<&Broken> {
+        let flat = |broken: &BTreeMap<Pair, Vec<Broken>>| -> Vec<(Pair, Broken)> {
+            let keys =
+                broken.iter().flat_map(|(pair, keys)| keys.iter().map(move |key| (pair, key)));
+            keys.map(|(pair, key)| (pair.clone(), key.clone())).collect()
+        };
+        let mut old = flat(&before.broken);
+        let mut take = |same: &dyn Fn(&Pair, &Broken) -> bool| {
+            let found = old.iter().position(|(pair, key)| same(pair, key));
+            found.map(|at| old.remove(at)).is_some()
+        };
+        let now =
+            self.broken.iter().flat_map(|(pair, keys)| keys.iter().map(move |key| (pair, key)));
+        let mut new: Vec<(&Pair, &Broken)> = now.collect();
+        new.retain(|(pair, key)| !take(&|old, was| old == *pair && was.columns == key.columns));
+        new.retain(|(pair, key)| {
+            let renamed = |old: &Pair, was: &Broken| {
+                self.may_be(old, pair, before) && (old.0 == pair.0 || was.columns == key.columns)
+            };
+            before.worked(pair, key) || !take(&renamed)
+        });
+        new.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Was it there, and not broken?
+    fn worked(&self, pair: &Pair, key: &Broken) -> bool {
+        let same = |columns: &[String]| key.columns.is_empty() || key.columns == columns;
+        let was_there = self.keys.iter().any(|(table, columns)| *table == pair.0 && same(columns));
+        let broken = self.broken.iter().filter(|(old, _)| old.0 == pair.0);
+        let mut broken = broken.flat_map(|(_, keys)| keys);
+        was_there && !broken.any(|old| old.columns.is_empty() || same(&old.columns))
     }
 
     fn look_at(
@@ -171,7 +241,13 @@ impl References {
         match counts {
             Ok(counts) => {
                 for (parent, count) in counts {
-                    self.count(table, &parent, u64::try_from(count).unwrap_or(0));
+                    let count = u64::try_from(count).unwrap_or(0);
+                    let found = self.tell_apart(connection, table, keys, &parent)?;
+                    let shown = (table.to_owned(), parent);
+                    self.count(match found {
+                        Some(found) if found.count == count => Violations { shown, ..found },
+                        _ => Violations { shown, count, rows: None },
+                    });
                 }
                 Ok(())
             }
@@ -182,7 +258,32 @@ impl References {
         }
     }
 
-    /// A foreign key of this table does not fit its parent, and SQLite then checks none of them: here each is looked at by itself.
+    /// The rows that SQLite has counted; `None` where a foreign key cannot be asked for them.
+    fn tell_apart(
+        &self,
+        connection: &Connection,
+        table: &str,
+        keys: &[Key],
+        parent: &str,
+    ) -> rusqlite::Result<Option<Violations>> {
+        let mut all = Violations { rows: Some(Vec::new()), ..Violations::default() };
+        for key in keys.iter().filter(|key| key.parent.eq_ignore_ascii_case(parent)) {
+            let columns = match fit(connection, key)? {
+                Ok(columns) => Some(columns),
+                Err(_) if !self.tables.contains(&key.parent.to_lowercase()) => None,
+                Err(_) => return Ok(None),
+            };
+            match violations(connection, table, key, columns.as_deref()) {
+                Ok(found) => all.add(found),
+                Err(error) if sql_error(&error).is_some() => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(all))
+    }
+
+    /// A foreign key of this table does not fit its parent, and SQLite then checks none of them:
+    /// here each is looked at by itself.
     fn look_at_each(
         &mut self,
         connection: &Connection,
@@ -197,8 +298,8 @@ impl References {
             }
             match fit(connection, key)? {
                 Err(why) => self.breaks(table, key, &why),
-                Ok(columns) => match violations(connection, table, key, &columns) {
-                    Ok(count) => self.count(table, &key.parent, count),
+                Ok(columns) => match violations(connection, table, key, Some(&columns)) {
+                    Ok(found) => self.count(found),
                     Err(error) if sql_error(&error).is_some() => {}
                     Err(error) => return Err(error),
                 },
@@ -207,10 +308,9 @@ impl References {
         match words.split("\" referencing \"").nth(1) {
             Some(parent) if self.broken.len() == before => {
                 let pair = (table.to_lowercase(), parent.trim_end_matches('"').to_lowercase());
-                self.broken
-                    .entry(pair)
-                    .or_default()
-                    .push(format!("a foreign key of {table} does not fit: {words}"));
+                let sentence = format!("a foreign key of {table} does not fit: {words}");
+                let key = Broken { columns: Vec::new(), sentence };
+                self.broken.entry(pair).or_default().push(key);
             }
             Some(_) => {}
             None => self
@@ -226,116 +326,19 @@ impl References {
         self.broken
             .entry((table.to_lowercase(), key.parent.to_lowercase()))
             .or_default()
-            .push(sentence);
+            .push(Broken { columns: key.own_columns(), sentence });
     }
 
-    fn count(&mut self, table: &str, parent: &str, rows: u64) {
-        if rows > 0 {
-            *self.violations.entry((table.to_lowercase(), parent.to_lowercase())).or_default() +=
-                rows;
+    fn count(&mut self, found: Violations) {
+        if found.count == 0 {
+            return;
+        }
+        let pair = (found.shown.0.to_lowercase(), found.shown.1.to_lowercase());
+        match self.violations.entry(pair) {
+            Entry::Occupied(mut there) => there.get_mut().add(found),
+            Entry::Vacant(free) => drop(free.insert(found)),
         }
     }
-}
-
-/// Every table's foreign keys.
-fn all_keys(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<Key>>> {
-    let sql =
-        "SELECT m.name, f.id, f.\"table\", f.\"from\", f.\"to\" FROM main.sqlite_schema m, pragma_foreign_key_list(m.name, 'main') f \
-               WHERE m.type = 'table' ORDER BY m.name, f.id, f.seq";
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    let mut found: BTreeMap<String, Vec<Key>> = BTreeMap::new();
-    let mut last = None;
-    while let Some(row) = rows.next()? {
-        let (table, id) = (lossy(row, 0)?, row.get::<_, i64>(1)?);
-        let column = (lossy(row, 3)?, row.get::<_, Option<String>>(4)?);
-        let keys = found.entry(table.clone()).or_default();
-        if last.as_ref() != Some(&(table.clone(), id)) {
-            keys.push(Key { parent: lossy(row, 2)?, columns: Vec::new() });
-        }
-        if let Some(key) = keys.last_mut() {
-            key.columns.push(column);
-        }
-        last = Some((table, id));
-    }
-    Ok(found)
-}
-
-/// The parent's columns that this foreign key stands on; else why it does not fit.
-fn fit(connection: &Connection, key: &Key) -> rusqlite::Result<Result<Vec<String>, String>> {
-    let parent = key.parent.as_str();
-    let is_table = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name = ?1 COLLATE NOCASE";
-    if texts(connection, is_table, &[parent])?.is_empty() {
-        return Ok(Err(format!("refers to {parent}, which is no ordinary table")));
-    }
-    let all =
-        texts(connection, "SELECT lower(name) FROM pragma_table_xinfo(?1, 'main')", &[parent])?;
-    let primary = texts(
-        connection,
-        "SELECT lower(name) FROM pragma_table_xinfo(?1, 'main') WHERE pk > 0 ORDER BY pk",
-        &[parent],
-    )?;
-    let written: Option<Vec<String>> =
-        key.columns.iter().map(|(_, to)| to.as_ref().map(|to| to.to_lowercase())).collect();
-    let Some(columns) = written else {
-        let fits = primary.len() == key.columns.len();
-        let why = || {
-            format!("refers to the primary key of {parent}, which has {} columns", primary.len())
-        };
-        return Ok(if fits { Ok(primary) } else { Err(why()) });
-    };
-    let named = format!("refers to {parent}({})", columns.join(", "));
-    if let Some(missing) = columns.iter().find(|column| !all.contains(column)) {
-        return Ok(Err(format!("{named}, and {parent} has no column {missing}")));
-    }
-    let wanted: BTreeSet<&String> = columns.iter().collect();
-    if primary.iter().collect::<BTreeSet<_>>() == wanted {
-        return Ok(Ok(columns));
-    }
-    let indexes = "SELECT name FROM pragma_index_list(?1, 'main') WHERE \"unique\" AND NOT partial";
-    for index in texts(connection, indexes, &[parent])? {
-        let sql = "SELECT coalesce(lower(name), '') FROM pragma_index_xinfo(?1, 'main') WHERE key";
-        if texts(connection, sql, &[&index])?.iter().collect::<BTreeSet<_>>() == wanted {
-            return Ok(Ok(columns));
-        }
-    }
-    Ok(Err(format!("{named}, which is neither the primary key nor unique there")))
-}
-
-/// Rows of the table that refer to no row of the parent, compared as the parent's columns compare.
-fn violations(
-    connection: &Connection,
-    table: &str,
-    key: &Key,
-    parents: &[String],
-) -> rusqlite::Result<u64> {
-    let pairs =
-        || key.columns.iter().map(|(from, _)| quote(from)).zip(parents.iter().map(|to| quote(to)));
-    let filled: Vec<String> = pairs().map(|(from, _)| format!("c.{from} IS NOT NULL")).collect();
-    let equal: Vec<String> = pairs().map(|(from, to)| format!("p.{to} = +c.{from}")).collect();
-    let sql = format!(
-        "SELECT count(*) FROM main.{} c WHERE {} AND NOT EXISTS (SELECT 1 FROM main.{} p WHERE {})",
-        quote(table),
-        filled.join(" AND "),
-        quote(&key.parent),
-        equal.join(" AND ")
-    );
-    // A key in another collation than its column's is of no use here: every row would be compared with every other.
-    let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-    let steps =
-        plan.query_map([], |row| lossy(row, 3))?.collect::<rusqlite::Result<Vec<String>>>()?;
-    if steps.iter().any(|migration| migration.starts_with("SCAN p")) {
-        return Ok(0);
-    }
-    connection
-        .query_row(&sql, [], |row| row.get::<_, i64>(0))
-        .map(|count| u64::try_from(count).unwrap_or(0))
-}
-
-fn texts(connection: &Connection, sql: &str, parameters: &[&str]) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map(params_from_iter(parameters), |row| lossy(row, 0))?;
-    rows.collect()
 }
 
 #[cfg(test)]

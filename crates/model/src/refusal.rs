@@ -1,5 +1,7 @@
-//! Owns what a statement of a migration may not do, as SQLite asks it of an authorizer while it compiles the statement.
-//! Promises: one answer for the device and for the build's own run of the catalogue; a refusal says what to write instead.
+//! Owns what a statement of a migration may not do, as SQLite asks it of an authorizer while it
+//! compiles the statement.
+//! Promises: one answer for the device and for the build's own run of the catalogue; a refusal says
+//! what to write instead.
 //! Never runs a statement, and never reads a text but to know VACUUM.
 
 use std::collections::BTreeSet;
@@ -7,6 +9,7 @@ use std::collections::BTreeSet;
 use rusqlite::hooks::{AuthAction, AuthContext, TransactionOperation};
 use rusqlite::Connection;
 
+use crate::compile::lossy;
 use crate::lex::lex;
 use crate::pragma::{self, Effect};
 use crate::reserved::{self, is_reserved, PREFIX};
@@ -45,10 +48,14 @@ pub enum Answer {
 }
 
 impl Rules {
-    /// May the file do this? While VACUUM runs it attaches a database and begins a transaction for itself.
+    /// May the file do this? While VACUUM runs it attaches a database and begins a transaction for
+    /// itself.
     pub fn answer(&self, context: &AuthContext<'_>, vacuum_runs: bool) -> Answer {
         if self.adopted
-            && matches!(context.action, AuthAction::Pragma { pragma_name, .. } if pragma::can_be_left_out(pragma_name))
+            && matches!(
+                context.action,
+                AuthAction::Pragma { pragma_name, .. } if pragma::can_be_left_out(pragma_name)
+            )
         {
             return Answer::LeftOut;
         }
@@ -62,38 +69,56 @@ impl Rules {
         match &context.action {
             // Its own transaction words are not run.
             AuthAction::Transaction { .. } if self.adopted => None,
-            AuthAction::Transaction { operation: TransactionOperation::Begin } if vacuum_runs => None,
-            AuthAction::Transaction { .. } => {
-                Some("BEGIN, COMMIT and ROLLBACK are bootmigrate's: everything pending is one transaction; delete this line".into())
+            AuthAction::Transaction { operation: TransactionOperation::Begin } if vacuum_runs => {
+                None
             }
+            AuthAction::Transaction { .. } => Some(
+                "BEGIN, COMMIT and ROLLBACK are bootmigrate's: everything pending is one \
+                 transaction; delete this line"
+                    .into(),
+            ),
             AuthAction::Attach { filename: "" } | AuthAction::Detach { .. } if vacuum_runs => None,
-            AuthAction::Attach { .. } | AuthAction::Detach { .. } => {
-                Some("ATTACH and DETACH are not possible in a migration: one migration changes one database".into())
-            }
-            AuthAction::Function { function_name } if function_name.eq_ignore_ascii_case("load_extension") => {
+            AuthAction::Attach { .. } | AuthAction::Detach { .. } => Some(
+                "ATTACH and DETACH are not possible in a migration: one migration changes one \
+                 database"
+                    .into(),
+            ),
+            AuthAction::Function { function_name }
+                if function_name.eq_ignore_ascii_case("load_extension") =>
+            {
                 Some("load_extension is not possible in a migration".into())
             }
             // In the product's own trigger or view it is the product's.
             AuthAction::Function { function_name }
-                if function_name.eq_ignore_ascii_case("total_changes") && context.accessor.is_none() && !self.adopted =>
+                if function_name.eq_ignore_ascii_case("total_changes")
+                    && context.accessor.is_none()
+                    && !self.adopted =>
             {
                 Some(
-                    "total_changes() counts what other migrations of the same boot have changed, too: write changes() after a statement"
+                    "total_changes() counts what other migrations of the same boot have changed, \
+                     too: write changes() after a statement"
                         .into(),
                 )
             }
             AuthAction::Pragma { pragma_name, pragma_value } => {
                 let name = pragma_name.to_ascii_lowercase();
-                let why = pragma::refusal(context.database_name, &name, pragma_value.is_some()).or_else(|| {
-                    let too_early = pragma::effect(&name) == Effect::Vacuum && pragma_value.is_some();
-                    let too_early = too_early && self.mode != Mode::NoTransaction && !self.adopted;
-                    too_early.then_some("it takes effect with VACUUM only, in a `no-transaction` migration")
-                })?;
+                let why = pragma::refusal(context.database_name, &name, pragma_value.is_some())
+                    .or_else(|| {
+                        let too_early =
+                            pragma::effect(&name) == Effect::Vacuum && pragma_value.is_some();
+                        let too_early =
+                            too_early && self.mode != Mode::NoTransaction && !self.adopted;
+                        too_early.then_some(
+                            "it takes effect with VACUUM only, in a `no-transaction` migration",
+                        )
+                    })?;
                 Some(format!("PRAGMA {name} is not possible in a migration: {why}"))
             }
-            action if self.mode == Mode::Beside && changes_the_schema(action) => {
-                Some("a data migration changes rows alone: write what changes the schema in a migration of its own, outside `data`".into())
-            }
+            action if self.mode == Mode::Beside && changes_the_schema(action) => Some(
+                "a data migration changes rows alone: write what changes the schema in a migration \
+                 of its own, outside `data`"
+                    .into(),
+            ),
             _ => None,
         }
     }
@@ -150,19 +175,20 @@ fn changes_the_schema(action: &AuthAction<'_>) -> bool {
     )
 }
 
-/// Everything that has one of our names, hangs on a table that has, or is a trigger that names one: what no authorizer is asked of.
+/// Everything that has one of our names, hangs on a table that has, or is a trigger that names one:
+/// what no authorizer is asked of.
 ///
 /// # Errors
 /// As SQLite.
 pub fn ours(connection: &Connection, history_table: &str) -> rusqlite::Result<BTreeSet<String>> {
-    let sql = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema UNION ALL \
-               SELECT 'temporary ' || type, name, tbl_name, coalesce(sql, '') FROM sqlite_temp_schema";
+    let sql = "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema UNION ALL SELECT \
+               'temporary ' || type, name, tbl_name, coalesce(sql, '') FROM sqlite_temp_schema";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     let mut objects = BTreeSet::new();
     while let Some(row) = rows.next()? {
-        let (kind, name, on): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let sql: String = row.get(3)?;
+        let (kind, name, on) = (lossy(row, 0)?, lossy(row, 1)?, lossy(row, 2)?);
+        let sql = lossy(row, 3)?;
         // A trigger that speaks of them would write to them when nobody looks.
         let text = sql.to_ascii_lowercase();
         let speaks = kind.ends_with("trigger")

@@ -1,5 +1,6 @@
 //! Owns which names in a database are the runner's: the migration history and the tables beside it.
-//! Promises: one answer for the build's rules and for the device's authorizer, whatever the case of the letters.
+//! Promises: one answer for the build's rules and for the device's authorizer, whatever the case of
+//! the letters.
 //! Never judges a statement.
 
 /// The history's name unless `history_table` says another.
@@ -16,8 +17,9 @@ pub fn is_reserved(name: &str, history_table: &str) -> bool {
 /// What a migration that touches one is told.
 pub fn refusal(name: &str) -> String {
     format!(
-        "`{name}` belongs to bootmigrate, which could not tell any more what was applied: no migration may write to it, change it, \
-         hang anything on it or take its name; remove this statement"
+        "`{name}` belongs to bootmigrate, which could not tell any more what was applied: no \
+         migration may write to it, change it, hang anything on it or take its name; remove this \
+         statement"
     )
 }
 

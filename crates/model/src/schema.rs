@@ -1,5 +1,6 @@
 //! Owns what a schema consists of, read from an open connection, and how two schemas differ.
-//! Promises: compares structure, not text: what ALTER TABLE, quotes, letters' case, comments or another place for the same constraint change is equal.
+//! Promises: compares structure, not text: what ALTER TABLE, quotes, letters' case, comments or
+//! another place for the same constraint change is equal.
 //! Never reads a row of a user's table, and knows no version.
 
 mod text;
@@ -11,10 +12,12 @@ use rusqlite::types::ValueRef;
 use rusqlite::Connection;
 
 use text::{
-    balanced, body, column_clauses, index_clauses, is_virtual, join, tokens, where_they_part,
+    balanced, body, column_clauses, columns_of_view, constraint_clauses, index_clauses, is_virtual,
+    items, join, tokens, tokens_among, where_they_part,
 };
 
-/// Tables, columns, constraints, indexes, views and triggers, each under a name such as `column wifi.ssid`.
+/// Tables, columns, constraints, indexes, views and triggers, each under a name such as `column
+/// wifi.ssid`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Schema {
     parts: BTreeMap<String, Part>,
@@ -68,7 +71,8 @@ pub enum How {
         /// The same of what it should be.
         wanted: String,
     },
-    /// The same columns in another order: what names its columns does not notice, `SELECT *` and `INSERT INTO t VALUES` do.
+    /// The same columns in another order: what names its columns does not notice, `SELECT *` and
+    /// `INSERT INTO t VALUES` do.
     Order {
         /// As they stand.
         found: String,
@@ -100,7 +104,8 @@ impl fmt::Display for Difference {
 }
 
 impl Schema {
-    /// Reads the schema of the main database, without SQLite's own tables, those that a module keeps, the history and bootmigrate's.
+    /// Reads the schema of the main database, without SQLite's own tables, those that a module
+    /// keeps, the history and bootmigrate's.
     ///
     /// # Errors
     /// As SQLite.
@@ -109,13 +114,18 @@ impl Schema {
         reader.shadows = reader.rows(SHADOWS)?.into_iter().map(|[name]| name).collect();
         let mut schema = Schema::default();
         let mut texts = BTreeMap::new();
-        for [table, kind, name, sql] in reader.rows(OBJECTS)? {
-            let tokens = tokens(&sql);
+        let (objects, names) = (reader.rows(OBJECTS)?, Names::read(&reader)?);
+        for [table, kind, name, sql] in objects {
+            let tokens = match kind.as_str() {
+                "table" if is_virtual(&tokens(&sql)) => tokens(&sql),
+                "table" | "index" => tokens_among(&sql, &|word| names.of_table(&table, word)),
+                _ => tokens_among(&sql, &|word| names.of_any(word)),
+            };
             let key = key_of(&kind, &name);
             match kind.as_str() {
                 "table" if !is_virtual(&tokens) => {
                     schema.add(&key, &format!("table {name}"), &key, String::new());
-                    schema.clauses(&name, &key, &tokens);
+                    schema.clauses(&name, &tokens, &names);
                     texts.insert(name.to_ascii_lowercase(), tokens);
                 }
                 "index" => {
@@ -147,7 +157,8 @@ impl Schema {
         self.parts.values().map(|part| part.object.clone()).collect()
     }
 
-    /// Where this schema is not the wanted one. Of an object that is missing, or is more, the parts are not listed.
+    /// Where this schema is not the wanted one. Of an object that is missing, or is more, the parts
+    /// are not listed.
     pub fn differences(&self, wanted: &Schema) -> Vec<Difference> {
         let mut found = Vec::new();
         let mut differs = |key: &str, part: &Part, how| {
@@ -185,7 +196,8 @@ impl Schema {
         found
     }
 
-    /// A view or trigger that reaches the columns of this table (`table wifi`) by their place, see [`by_position`].
+    /// A view or trigger that reaches the columns of this table (`table wifi`) by their place, see
+    /// [`by_position`].
     pub fn by_position(&self, table: &str) -> Option<&str> {
         let name = table.strip_prefix("table ")?;
         let found = self.parts.iter().find(|(key, part)| {
@@ -205,12 +217,17 @@ impl Schema {
     }
 
     fn part_of(&mut self, name: &str, object: &str, what: &str, text: String) {
-        let shown = format!("{what} of table {name}");
-        self.add(&shown.to_ascii_lowercase(), &shown, object, text);
+        // What stands in parentheses is in small letters already, but for texts, whose letters
+        // count.
+        let (word, list) = what.split_at(what.find('(').unwrap_or(what.len()));
+        let (word, table) = (word.to_ascii_lowercase(), name.to_ascii_lowercase());
+        let key = format!("{word}{list} of table {table}");
+        self.add(&key, &format!("{what} of table {name}"), object, text);
     }
 
     /// What only the text of a table says.
-    fn clauses(&mut self, name: &str, object: &str, tokens: &[String]) {
+    fn clauses(&mut self, name: &str, tokens: &[String], names: &Names) {
+        let object = &key_of("table", name);
         let (body, tail) = body(tokens);
         for option in tail.split(|token| token == ",").filter(|option| !option.is_empty()) {
             self.part_of(name, object, &option.join(" ").to_ascii_uppercase(), String::new());
@@ -223,18 +240,13 @@ impl Schema {
                     self.part_of(name, object, &format!("CHECK {rule}"), "once".to_owned());
                 }
                 "autoincrement" => self.part_of(name, object, "AUTOINCREMENT", String::new()),
-                // ABORT is what SQLite does without a word.
-                "conflict"
-                    if place > 0
-                        && body.get(place - 1).is_some_and(|on| on == "on")
-                        && next(1) != "abort" =>
-                {
-                    self.part_of(name, object, "ON CONFLICT", next(1).to_owned());
-                }
-                "initially" if next(1) == "deferred" => {
-                    self.part_of(name, object, "INITIALLY DEFERRED", "once".to_owned())
-                }
                 _ => {}
+            }
+        }
+        for item in items(body) {
+            let is_column = item.first().is_some_and(|first| names.is_column(name, first));
+            for (what, text) in constraint_clauses(item, is_column) {
+                self.part_of(name, object, &what, text);
             }
         }
     }
@@ -252,7 +264,7 @@ impl Schema {
             if not_null == "1" && !rowid {
                 text.push_str(" not null");
             }
-            let default = join(&tokens(&default));
+            let default = join(&tokens_among(&default, &|_| false));
             if !default.is_empty() && default != "null" {
                 text.push_str(&format!(" default {default}"));
             }
@@ -275,7 +287,8 @@ impl Schema {
         Ok(())
     }
 
-    /// The columns of each index; those that a UNIQUE or PRIMARY KEY makes are parts of their table.
+    /// The columns of each index; those that a UNIQUE or PRIMARY KEY makes are parts of their
+    /// table.
     fn indexes(&mut self, reader: &Reader<'_>) -> rusqlite::Result<()> {
         let mut found: BTreeMap<String, ([String; 3], Vec<String>)> = BTreeMap::new();
         for [table, index, unique, origin, column, descends, collation] in reader.rows(INDEXES)? {
@@ -340,10 +353,51 @@ impl Schema {
     }
 }
 
+/// The names that a word in double quotes may be.
+struct Names {
+    /// Of each table, all in small letters.
+    columns: BTreeMap<String, BTreeSet<String>>,
+    /// Of every object, and of the columns of views.
+    objects: BTreeSet<String>,
+}
+
+impl Names {
+    fn read(reader: &Reader<'_>) -> rusqlite::Result<Names> {
+        let mut names = Names { columns: BTreeMap::new(), objects: BTreeSet::new() };
+        for [_, kind, name, sql] in reader.rows(OBJECTS)? {
+            names.objects.insert(name.to_ascii_lowercase());
+            if kind == "view" {
+                names.objects.extend(columns_of_view(&tokens(&sql)));
+            }
+        }
+        for [table, column, ..] in reader.rows::<7>(COLUMNS)? {
+            let columns = names.columns.entry(table.to_ascii_lowercase()).or_default();
+            columns.insert(column.to_ascii_lowercase());
+        }
+        Ok(names)
+    }
+
+    fn is_column(&self, table: &str, word: &str) -> bool {
+        let columns = self.columns.get(&table.to_ascii_lowercase());
+        columns.is_some_and(|columns| columns.contains(word))
+    }
+
+    fn of_table(&self, table: &str, word: &str) -> bool {
+        let own = ["rowid", "oid", "_rowid_"].contains(&word) || table.eq_ignore_ascii_case(word);
+        own || self.is_column(table, word)
+    }
+
+    /// A view or a trigger may read any of them.
+    fn of_any(&self, word: &str) -> bool {
+        self.objects.contains(word) || self.columns.keys().any(|table| self.of_table(table, word))
+    }
+}
+
 /// Of a reference: the parent and the actions, its own columns and the parent's.
 type Columns = ([String; 2], [Vec<String>; 2]);
 
-/// Does this SQL reach this table's columns by their place: `SELECT *` of it, or an INSERT that names no column?
+/// Does this SQL reach this table's columns by their place: `SELECT *` of it, or an INSERT that
+/// names no column?
 pub fn by_position(sql: &str, table: &str) -> bool {
     let tokens = tokens(sql);
     let table = table.to_ascii_lowercase();
@@ -363,22 +417,26 @@ pub fn by_position(sql: &str, table: &str) -> bool {
 const SHADOWS: &str =
     "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'";
 
-const OBJECTS: &str = "SELECT tbl_name, type, name, coalesce(sql, '') FROM main.sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+const OBJECTS: &str = "SELECT tbl_name, type, name, coalesce(sql, '') FROM main.sqlite_schema \
+                       WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 
 const COLUMNS: &str =
-    "SELECT t.name, c.name, c.type, c.\"notnull\", coalesce(c.dflt_value, ''), c.pk, c.hidden \
-    FROM main.sqlite_schema t, pragma_table_xinfo(t.name, 'main') c \
-    WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY t.name, c.cid";
+    "SELECT t.name, c.name, c.type, c.\"notnull\", coalesce(c.dflt_value, ''), c.pk, c.hidden FROM \
+     main.sqlite_schema t, pragma_table_xinfo(t.name, 'main') c WHERE t.type = 'table' AND t.sql \
+     NOT LIKE 'CREATE VIRTUAL %' ORDER BY t.name, c.cid";
 
-const INDEXES: &str = "SELECT t.name, i.name, i.\"unique\", i.origin, coalesce(x.name, ''), x.\"desc\", x.coll \
-    FROM main.sqlite_schema t, pragma_index_list(t.name, 'main') i, pragma_index_xinfo(i.name, 'main') x \
-    WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' AND x.\"key\" = 1 ORDER BY i.name, x.seqno";
+const INDEXES: &str = "SELECT t.name, i.name, i.\"unique\", i.origin, coalesce(x.name, ''), \
+                       x.\"desc\", x.coll FROM main.sqlite_schema t, pragma_index_list(t.name, \
+                       'main') i, pragma_index_xinfo(i.name, 'main') x WHERE t.type = 'table' AND \
+                       t.sql NOT LIKE 'CREATE VIRTUAL %' AND x.\"key\" = 1 ORDER BY i.name, \
+                       x.seqno";
 
 /// Without a column a reference means the parent's primary key.
-const REFERENCES: &str = "SELECT t.name, f.id, f.\"table\", f.\"from\", \
-    coalesce(f.\"to\", (SELECT p.name FROM pragma_table_info(f.\"table\", 'main') p WHERE p.pk = f.seq + 1), ''), f.on_update, f.on_delete \
-    FROM main.sqlite_schema t, pragma_foreign_key_list(t.name, 'main') f \
-    WHERE t.type = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY t.name, f.id, f.seq";
+const REFERENCES: &str =
+    "SELECT t.name, f.id, f.\"table\", f.\"from\", coalesce(f.\"to\", (SELECT p.name FROM \
+     pragma_table_info(f.\"table\", 'main') p WHERE p.pk = f.seq + 1), ''), f.on_update, \
+     f.on_delete FROM main.sqlite_schema t, pragma_foreign_key_list(t.name, 'main') f WHERE t.type \
+     = 'table' AND t.sql NOT LIKE 'CREATE VIRTUAL %' ORDER BY t.name, f.id, f.seq";
 
 /// The rows about tables of the product; the first column names the table.
 struct Reader<'c> {
@@ -433,95 +491,5 @@ fn same_set(one: &[String], other: &[String]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn schema(sql: &str) -> rusqlite::Result<Schema> {
-        let connection = Connection::open_in_memory()?;
-        connection.execute_batch(sql)?;
-        Schema::read(&connection, "refinery_schema_history")
-    }
-
-    #[track_caller]
-    fn check(found: &str, wanted: &str, expected: &[&str]) -> rusqlite::Result<()> {
-        let differences = schema(found)?.differences(&schema(wanted)?);
-        assert_eq!(
-            differences.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            expected,
-            "{found}"
-        );
-        assert_eq!(schema(found)? == schema(wanted)?, expected.is_empty(), "{found}");
-        Ok(())
-    }
-
-    #[test]
-    fn the_same_schema_in_other_words() -> rusqlite::Result<()> {
-        let wanted = "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE wifi (id INTEGER PRIMARY KEY, name TEXT NOT NULL DEFAULT 'Home  X', p REFERENCES p (id))";
-        let found = "CREATE TABLE P (ID integer primary key); CREATE TABLE \"Wifi\"(\n `id` integer, -- number\n [name] text default ('Home  X') not null, p,\n primary key (id), foreign key (p) references p);";
-        check(found, wanted, &[])?;
-        check(
-            &found.replace("not null", ""),
-            wanted,
-            &["column wifi.name has `default 'Home  X'` where `not null default 'Home  X'` should be"],
-        )?;
-        check(
-            &found.replace("Home  X", "home  x"),
-            wanted,
-            &["column wifi.name has `'home  x'` where `'Home  X'` should be"],
-        )?;
-        check(
-            &found.replace("references p", "references p on delete cascade"),
-            wanted,
-            &["reference (p) to p (id) of table wifi has `cascade` where `no action` should be"],
-        )
-    }
-
-    #[test]
-    fn what_differs_is_named_once() -> rusqlite::Result<()> {
-        let wanted =
-            "CREATE TABLE a (x, y); CREATE TABLE b (y); CREATE INDEX i ON a (x) WHERE y > 1";
-        let found = "CREATE TABLE a (y, x, z CHECK (z > 0)); CREATE TABLE own (o); CREATE UNIQUE INDEX i ON a (x) WHERE y > 1";
-        let expected = [
-            "index i has `unique (x)` where `(x)` should be",
-            "table b is missing",
-            "CHECK (z > 0) of table a is there and should not be",
-            "column a.z is there and should not be",
-            "table own is there and should not be",
-        ];
-        check(found, wanted, &expected)?;
-        let order = ["table a has its columns in the order y, x, and should have x, y"];
-        check("CREATE TABLE a (y, x)", "CREATE TABLE a (x, y)", &order)
-    }
-
-    #[test]
-    fn what_a_module_keeps_is_no_part_of_it() -> rusqlite::Result<()> {
-        let tables = "CREATE VIRTUAL TABLE note USING rtree (id, a, b)";
-        assert_eq!(schema(tables)?.names().into_iter().collect::<Vec<_>>(), ["table note"]);
-        check(
-            &tables.replace("a, b", "a, b, c, d"),
-            tables,
-            &["table note has `, c, d)` where `)` should be"],
-        )
-    }
-
-    #[test]
-    fn columns_are_counted_by_some() {
-        for sql in [
-            "SELECT * FROM a",
-            "INSERT INTO b SELECT a.* FROM a",
-            "insert into \"A\" values (1)",
-            "REPLACE INTO a SELECT 1",
-        ] {
-            assert!(by_position(sql, "a"), "{sql}");
-        }
-        for sql in [
-            "SELECT x * 2 FROM a",
-            "INSERT INTO a (x) VALUES (1)",
-            "SELECT count(*) FROM a",
-            "SELECT * FROM b",
-            "SELECT ' * ' FROM a",
-        ] {
-            assert!(!by_position(sql, "a"), "{sql}");
-        }
-    }
-}
+#[path = "schema_tests.rs"]
+mod tests;

@@ -1,5 +1,7 @@
-//! Owns finding the statements that would change rows of other tables by ON DELETE or ON UPDATE, were foreign keys enforced.
-//! Promises: SQLite's own program of the statement says it, with the switch on and off; no row has to be there.
+//! Owns finding the statements that would change rows of other tables by ON DELETE or ON UPDATE,
+//! were foreign keys enforced.
+//! Promises: SQLite's own program of the statement says it, with the switch on and off; no row has
+//! to be there.
 //! Never runs a statement.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +19,8 @@ const CHANGES: [&str; 5] = ["DELETE", "UPDATE", "INSERT", "REPLACE", "WITH"];
 pub enum Watch {
     /// No statement: somebody has said how the file runs.
     Nothing,
-    /// Statements that change rows. A DROP TABLE is usually a part of a rebuild, whose children are to stay.
+    /// Statements that change rows. A DROP TABLE is usually a part of a rebuild, whose children are
+    /// to stay.
     Changes,
     /// DROP TABLE too: an earlier tool may have run it with foreign keys enforced.
     ChangesAndDrops,
@@ -32,6 +35,47 @@ pub struct Fires {
     pub column: u32,
     /// What would change, but for rows of the statement's own table alone.
     pub tables: BTreeSet<String>,
+}
+
+impl Fires {
+    /// The same without tables that the file empties whole, with the parent: such rows are gone
+    /// either way. Nothing between the two statements may name the table.
+    pub fn without_emptied(mut self, text: &str) -> Option<Fires> {
+        let lexed = sql::lex(text);
+        let (statements, _) = sql::statements(&lexed.tokens);
+        let begins = |one: &sql::Statement<'_>| {
+            one.token(0).is_some_and(|token| (token.line, token.column) == (self.line, self.column))
+        };
+        let place = statements.iter().position(begins);
+        let Some((before, [_, after @ ..])) = place.and_then(|at| statements.split_at_checked(at))
+        else {
+            return Some(self);
+        };
+        self.tables.retain(|table| {
+            !is_emptied_first(before.iter().rev(), table) && !is_emptied_first(after.iter(), table)
+        });
+        (!self.tables.is_empty()).then_some(self)
+    }
+}
+
+/// Is the first of these statements that names the table one that takes all its rows?
+fn is_emptied_first<'s, 't: 's>(
+    mut statements: impl Iterator<Item = &'s sql::Statement<'t>>,
+    table: &str,
+) -> bool {
+    let is = |token: &sql::Token<'_>| {
+        token.text.trim_matches(['"', '`', '[', ']']).eq_ignore_ascii_case(table)
+    };
+    let first = statements.find(|one| one.tokens.iter().any(is));
+    first.is_some_and(|one| {
+        let takes_all = match one.tokens.as_slice() {
+            [_, _, _] => one.word(0, "DELETE") && one.word(1, "FROM"),
+            [_, _, _, dot, _] if dot.text == "." => one.word(0, "DELETE") && one.word(1, "FROM"),
+            _ => false,
+        };
+        (takes_all || one.word(0, "DROP") && one.word(1, "TABLE"))
+            && one.tokens.last().is_some_and(is)
+    })
 }
 
 impl Watch {
@@ -72,7 +116,8 @@ impl Watch {
     }
 }
 
-/// How often each tree of the database is opened for writing in programs that the statement's own one starts: triggers and actions.
+/// How often each tree of the database is opened for writing in programs that the statement's own
+/// one starts: triggers and actions.
 fn written_below(
     connection: &Connection,
     statement: &str,
@@ -99,9 +144,13 @@ fn written_below(
 mod tests {
     use super::*;
 
-    const TABLES: &str = "CREATE TABLE p (id INTEGER PRIMARY KEY, k UNIQUE, tree REFERENCES p (id) ON DELETE CASCADE);
-        CREATE TABLE gone (p REFERENCES p (id) ON DELETE CASCADE); CREATE TABLE emptied (k REFERENCES p (k) ON UPDATE SET NULL);
-        CREATE TABLE plain (p REFERENCES p (id)); CREATE TABLE strict (p REFERENCES p (id) ON DELETE RESTRICT);
+    const TABLES: &str =
+        "CREATE TABLE p (id INTEGER PRIMARY KEY, k UNIQUE, tree REFERENCES p (id) ON DELETE \
+         CASCADE);
+        CREATE TABLE gone (p REFERENCES p (id) ON DELETE CASCADE); CREATE TABLE emptied (k \
+         REFERENCES p (k) ON UPDATE SET NULL);
+        CREATE TABLE plain (p REFERENCES p (id)); CREATE TABLE strict (p REFERENCES p (id) ON \
+         DELETE RESTRICT);
         CREATE TABLE log (x);
         CREATE TRIGGER t AFTER INSERT ON log BEGIN DELETE FROM p WHERE id = new.x; END;";
 

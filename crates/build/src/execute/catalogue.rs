@@ -1,5 +1,7 @@
-//! Owns running the files of one database in their order, from nothing, each as the device runs and verifies it.
-//! Promises: a file that fails ends the run, and of those after it only what SQLite cannot even read is said.
+//! Owns running the files of one database in their order, from nothing, each as the device runs and
+//! verifies it.
+//! Promises: a file that fails ends the run, and of those after it only what SQLite cannot even
+//! read is said.
 //! Never runs a file on the state that a failed one has left.
 
 use rusqlite::Connection;
@@ -8,7 +10,7 @@ use super::actions::Watch;
 use super::compile::{self, Compiled};
 use super::connection::{self, Fault, Image, Keys, UNREADABLE};
 use super::rebuild::Hanging;
-use super::references::{self, References};
+use super::references::{self, References, Violated};
 use super::refusal::{self, Mode, Rules};
 use super::Run;
 use crate::product::{Expect, ForeignKeys, Migration};
@@ -114,7 +116,10 @@ impl Run<'_> {
             .symmetric_difference(&ours)
             .find(|object| !object.starts_with("temporary "))
         {
-            let sentence = format!("no migration may touch bootmigrate's own tables, which tell what was applied: {object}");
+            let sentence = format!(
+                "no migration may touch bootmigrate's own tables, which tell what was applied: \
+                 {object}"
+            );
             return Err(Fault { certain: true, ..whole(sentence) });
         }
         for expect in &migration.directives.expect {
@@ -155,7 +160,7 @@ impl Run<'_> {
     fn worse(&self, connection: &Connection, before: &Before) -> Result<Vec<String>, Fault> {
         let now = self.look(connection)?;
         let worse = now.references.worse_than(&before.references);
-        let violated = worse.violated.iter().map(|(child, parent, count)| {
+        let violated = worse.violated.iter().map(|Violated { child, parent, count, .. }| {
             format!("{count} rows of {child} refer to no row of {parent}")
         });
         let mut found: Vec<String> = violated
@@ -181,7 +186,8 @@ impl Run<'_> {
         }
     }
 
-    /// Once more on a connection of its own: to be asked, a statement is compiled and run as EXPLAIN, which `changes()` notices.
+    /// Once more on a connection of its own: to be asked, a statement is compiled and run as
+    /// EXPLAIN, which `changes()` notices.
     fn note_actions(
         &mut self,
         file: &str,
@@ -191,7 +197,7 @@ impl Run<'_> {
     ) -> Result<(), Fault> {
         let watch = match (migration.adopted, migration.directives.foreign_keys) {
             (_, ForeignKeys::Enforced) => Watch::Nothing,
-            (true, _) if self.settings.adopted_foreign_keys.is_none() => Watch::ChangesAndDrops,
+            (true, _) if self.settings.baseline_foreign_keys.is_none() => Watch::ChangesAndDrops,
             (false, ForeignKeys::Off) if !migration.released && rules.mode != Mode::Beside => {
                 Watch::Changes
             }
@@ -210,18 +216,24 @@ impl Run<'_> {
         )
         .unwrap_or_default();
         for one in fires {
+            // What an earlier tool has left of the children is another question.
+            let one =
+                if migration.adopted { Some(one) } else { one.without_emptied(&migration.sql) };
+            let Some(one) = one else { continue };
             let tables = one.tables.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             let sentence = if migration.adopted {
                 format!(
-                    "released before bootmigrate, so this is a warning only: with foreign keys enforced, as most tools run a file, this statement \
-                     changes rows of {tables} by ON DELETE or ON UPDATE, and here it does not; write `adopted_foreign_keys = \"enforced\"` \
-                     in bootmigrate.toml if they were, or `\"off\"` if not"
+                    "released before bootmigrate, so this is a warning only: with foreign keys \
+                     enforced, as most tools run a file, this statement changes rows of {tables} \
+                     by ON DELETE or ON UPDATE, and here it does not; write `baseline_foreign_keys \
+                     = \"enforced\"` in bootmigrate.toml if they were, or `\"off\"` if not"
                 )
             } else {
                 format!(
-                    "ON DELETE or ON UPDATE would change rows of {tables} here, and foreign keys are not enforced while migrating; write \
-                     `-- bootmigrate: foreign-keys = enforced` at the head of the file if they are to be, else change those rows by \
-                     statements and write `foreign-keys = on`"
+                    "ON DELETE or ON UPDATE would change rows of {tables} here, and foreign keys \
+                     are not enforced while migrating; write `-- bootmigrate: foreign-keys = \
+                     enforced` at the head of the file if they are to be, else change those rows \
+                     by statements and write `foreign-keys = on`"
                 )
             };
             self.found.warnings.push(Problem::at(file, one.line, one.column, sentence));
@@ -231,7 +243,10 @@ impl Run<'_> {
 
     fn note_code(&mut self, file: &str, migration: &Migration) {
         if let Some(revision) = migration.directives.code_revision {
-            let sentence = format!("its Rust code (revision {revision}) is not run here, so what it changes is not checked; `Migrator::validate` tries it in a test");
+            let sentence = format!(
+                "its Rust code (revision {revision}) is not run here, so what it changes is not \
+                 checked; `Migrator::validate` tries it in a test"
+            );
             self.found.warnings.push(Problem::whole(file, sentence));
             self.code = self.code.or(self
                 .database
@@ -252,7 +267,11 @@ impl Run<'_> {
             match ran {
                 Ok(after) => image = after,
                 Err(fault) if migration.released => {
-                    let sentence = format!("{}: released, so this is a warning only: devices that have not run it will not", fault.words);
+                    let sentence = format!(
+                        "{}: released, so this is a warning only: devices that have not run it \
+                         will not",
+                        fault.words
+                    );
                     self.found.warnings.push(Problem::at(
                         &file,
                         fault.line,
@@ -288,7 +307,10 @@ impl Run<'_> {
                     (UNREADABLE.iter().any(|one| words.contains(one)), statement.token(0))
                 {
                     let words = words.split_once(" in ").map_or(words.as_str(), |(words, _)| words);
-                    let sentence = format!("{words} in this statement: a device would refuse this migration; correct it");
+                    let sentence = format!(
+                        "{words} in this statement: a device would refuse this migration; correct \
+                         it"
+                    );
                     self.found.problems.push(Problem::at(
                         &file,
                         first.line,

@@ -4,9 +4,8 @@
 
 use rusqlite::Connection;
 
-use super::connection::{Image, StandIns};
-use super::{Found, Run};
-use crate::config::DatabaseSettings;
+use super::connection::Image;
+use super::Run;
 use crate::product::{Database, Product};
 use crate::Problem;
 
@@ -18,19 +17,10 @@ pub struct Chain<'p> {
 }
 
 impl<'p> Chain<'p> {
-    /// Runs every schema migration up to the first one that fails. `None` for a database without an entry in the configuration.
+    /// Runs every schema migration up to the first one that fails. `None` for a database without an
+    /// entry in the configuration.
     pub fn of(product: &'p Product, database: &'p Database) -> Option<Chain<'p>> {
-        let label = product.configuration_file.split('/').next().unwrap_or_default();
-        let settings: &DatabaseSettings =
-            product.settings.databases.iter().find(|entry| entry.name == database.name)?;
-        let mut run = Run {
-            label,
-            database,
-            settings,
-            stand_ins: StandIns::default(),
-            code: None,
-            found: Found::default(),
-        };
+        let mut run = Run::of(product, database)?;
         let mut images = vec![Image::new()];
         for migration in &database.migrations {
             match images.last().map(|image| run.up(migration, image)) {
@@ -41,7 +31,8 @@ impl<'p> Chain<'p> {
         Some(Chain { run, images })
     }
 
-    /// A connection of its own to the state after the first `count` migrations; `None` where one of them does not run.
+    /// A connection of its own to the state after the first `count` migrations; `None` where one of
+    /// them does not run.
     pub fn open(&self, count: usize) -> Option<Connection> {
         self.run.open(self.images.get(count)?).ok()
     }

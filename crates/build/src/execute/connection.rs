@@ -1,5 +1,7 @@
-//! Owns the connections that files are run on: each new, with the settings of the device's, and what a file may not do denied.
-//! Promises: a file finds nothing of an earlier one but the database; an error has its line and column.
+//! Owns the connections that files are run on: each new, with the settings of the device's, and
+//! what a file may not do denied.
+//! Promises: a file finds nothing of an earlier one but the database; an error has its line and
+//! column.
 //! Never writes a file.
 
 use std::cmp::Ordering;
@@ -29,7 +31,8 @@ pub struct StandIns {
 }
 
 impl StandIns {
-    /// For what this error misses; `false` where nothing can stand in for it, or something does already.
+    /// For what this error misses; `false` where nothing can stand in for it, or something does
+    /// already.
     pub fn take(&mut self, words: &str) -> bool {
         let missing = |beginning: &str| {
             words.strip_prefix(beginning).map(|name| name.trim_end_matches("()").to_owned())
@@ -102,7 +105,8 @@ pub fn open(image: &Image, stand_ins: &StandIns, history: &str) -> rusqlite::Res
     if image.is_empty() {
         let name = history.replace('"', "\"\"");
         connection.execute_batch(&format!(
-            "CREATE TABLE \"{name}\"(version int4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255));
+            "CREATE TABLE \"{name}\"(version int4 PRIMARY KEY, name VARCHAR(255), applied_on \
+             VARCHAR(255), checksum VARCHAR(255));
              CREATE TABLE bootmigrate_steps(version INTEGER PRIMARY KEY);
              CREATE TABLE bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
         ))?;

@@ -1,4 +1,5 @@
-//! Owns what a table rebuild forgets: the old table's triggers, indexes and AUTOINCREMENT, which go with its DROP TABLE.
+//! Owns what a table rebuild forgets: the old table's triggers, indexes and AUTOINCREMENT, which go
+//! with its DROP TABLE.
 //! Promises: what the file itself drops, or makes again under another name, is not forgotten.
 //! Never refuses anything: a device runs the file as it is.
 
@@ -47,8 +48,10 @@ impl Hanging {
             tables: BTreeSet::new(),
             autoincrement: BTreeSet::new(),
         };
-        let mut found =
-            connection.prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
+        let mut found = connection.prepare(
+            "SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL ORDER \
+             BY name",
+        )?;
         let mut rows = found.query([])?;
         while let Some(row) = rows.next()? {
             let (kind, name, table, text): (String, String, String, String) =
@@ -100,10 +103,14 @@ impl Hanging {
                 |sentence| found.push(Lost { line: first.line, column: first.column, sentence });
             if !lost.is_empty() {
                 let (lost, it) = (lost.join(", "), if lost.len() == 1 { "it" } else { "them" });
-                say(format!("{lost} went with this table, and it stands again without {it}; make {it} again, or drop {it} by a statement of this file if that is meant"));
+                say(format!(
+                    "{lost} went with this table, and it stands again without {it}; make {it} \
+                     again, or drop {it} by a statement of this file if that is meant"
+                ));
             }
             if self.autoincrement.contains(&table) && !after.autoincrement.contains(&table) {
-                say("AUTOINCREMENT went with this table, and SQLite may give the id of a deleted row again; write it in the new table"
+                say("AUTOINCREMENT went with this table, and SQLite may give the id of a deleted \
+                     row again; write it in the new table"
                     .to_owned());
             }
         }
@@ -143,9 +150,13 @@ fn dropped<'a>(statement: &Statement<'a>, kind: &str) -> Option<(Token<'a>, Stri
 mod tests {
     use super::*;
 
-    const OLD: &str = "CREATE TABLE p (id INTEGER PRIMARY KEY AUTOINCREMENT, k); CREATE INDEX by_k ON p (k); CREATE TABLE log (x);
+    const OLD: &str =
+        "CREATE TABLE p (id INTEGER PRIMARY KEY AUTOINCREMENT, k); CREATE INDEX by_k ON p (k); \
+         CREATE TABLE log (x);
         CREATE TRIGGER gone AFTER DELETE ON p BEGIN INSERT INTO log VALUES (old.k); END;";
-    const REBUILD: &str = "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, k NOT NULL); INSERT INTO n SELECT * FROM p;\n DROP TABLE p; ALTER TABLE n RENAME TO p;";
+    const REBUILD: &str = "CREATE TABLE n (id INTEGER PRIMARY KEY AUTOINCREMENT, k NOT NULL); \
+                           INSERT INTO n SELECT * FROM p;\n DROP TABLE p; ALTER TABLE n RENAME TO \
+                           p;";
 
     #[track_caller]
     fn check(text: &str, expected: &[&str]) -> rusqlite::Result<()> {

@@ -1,6 +1,8 @@
 //! Owns running a down file where its migration has just run, and its migration once more after it.
-//! Promises: the schema after the way back is compared with the one before the migration, as the device will; and the one after it again.
-//! Never stops a build for a file that was released: devices have its text already, and refuse it by themselves.
+//! Promises: the schema after the way back is compared with the one before the migration, as the
+//! device will; and the one after it again.
+//! Never stops a build for a file that was released: devices have its text already, and refuse it
+//! by themselves.
 
 use super::catalogue::internal;
 use super::connection::{self, Fault, Image, Keys};
@@ -90,7 +92,10 @@ impl Run<'_> {
                     sentences.push(format!("{difference}, and {who} does not name them"))
                 }
                 (How::Order { .. }, None) => {
-                    let sentence = format!("{difference}; what reads `SELECT *` or inserts without naming columns would be wrong");
+                    let sentence = format!(
+                        "{difference}; what reads `SELECT *` or inserts without naming columns \
+                         would be wrong"
+                    );
                     self.found.warnings.push(Problem::whole(&self.file(migration), sentence));
                 }
             }
@@ -98,7 +103,8 @@ impl Run<'_> {
         Ok(sentences)
     }
 
-    /// Who reaches the columns of this table by their place: a view, a trigger, or a migration that runs after this way back.
+    /// Who reaches the columns of this table by their place: a view, a trigger, or a migration that
+    /// runs after this way back.
     fn counts_columns(
         &self,
         migration: &Migration,
@@ -137,7 +143,10 @@ impl Run<'_> {
                 self.found.warnings.push(Problem::at(file, line, column, sentence));
             }
             None => {
-                let sentence = format!("{sentence}; older firmware would refuse this way back; correct it, or write `-- bootmigrate: irreversible` in the migration instead");
+                let sentence = format!(
+                    "{sentence}; older firmware would refuse this way back; correct it, or write \
+                     `-- bootmigrate: irreversible` in the migration instead"
+                );
                 self.found.problems.push(Problem::at(file, line, column, sentence));
             }
         }

@@ -1,4 +1,5 @@
-//! Owns what depends on more than one key: the defaults of each kind, and the combinations that cannot be.
+//! Owns what depends on more than one key: the defaults of each kind, and the combinations that
+//! cannot be.
 //! Promises: a combination is refused where its second key stands, with the reason and a way out.
 //! Never reads text: every key was understood before.
 
@@ -59,8 +60,8 @@ impl DatabaseDraft {
                 if !written("carry_over") {
                     settings.carry_over = Vec::new();
                 }
-                if !written("copy") {
-                    settings.copy = CopyPolicy::Never;
+                if !written("snapshot") {
+                    settings.snapshot = SnapshotPolicy::Never;
                 }
                 if !written("on_damage") {
                     settings.on_damage = vec![Repair::Purge];
@@ -82,7 +83,8 @@ impl DatabaseDraft {
         if settings.quarantine_max == 0 {
             return Err(self.error(
                 "quarantine_max",
-                "quarantine_max = 0 would let precious data go without a trace; write 1 or more, or kind = \"rebuildable\"",
+                "quarantine_max = 0 would let precious data go without a trace; write 1 or more, \
+                 or kind = \"rebuildable\"",
             ));
         }
         let purges =
@@ -90,7 +92,8 @@ impl DatabaseDraft {
         if purges && settings.carry_over.is_empty() {
             return Err(self.error(
                 "carry_over",
-                "carry_over = [] with a purge leaves nothing of precious data; name the tables to keep, or write kind = \"rebuildable\"",
+                "carry_over = [] with a purge leaves nothing of precious data; name the tables to \
+                 keep, or write kind = \"rebuildable\"",
             ));
         }
         Ok(())
@@ -100,7 +103,11 @@ impl DatabaseDraft {
         let mut after_purge =
             self.settings.on_damage.iter().skip_while(|repair| **repair != Repair::Purge);
         if after_purge.nth(1).is_some() {
-            return Err(self.error("on_damage", "on_damage has more after \"purge\", which always ends the search; write \"purge\" last"));
+            return Err(self.error(
+                "on_damage",
+                "on_damage has more after \"purge\", which always ends the search; write \"purge\" \
+                 last",
+            ));
         }
         Ok(())
     }
@@ -110,13 +117,15 @@ impl DatabaseDraft {
         if answers.contains(&OnNewer::Purge) && self.settings.kind == Kind::Precious {
             return Err(self.error(
                 "on_newer",
-                "on_newer has \"purge\", but precious data is never purged for being newer; leave it out, or write kind = \"rebuildable\"",
+                "on_newer has \"purge\", but precious data is never purged for being newer; leave \
+                 it out, or write kind = \"rebuildable\"",
             ));
         }
         if answers.contains(&OnNewer::TrialSnapshot) && slots == Slots::Single {
             return Err(self.error(
                 "on_newer",
-                "on_newer has \"trial-snapshot\", which needs a second slot; write slots = \"ab\" at the top of the file, or leave it out",
+                "on_newer has \"trial-snapshot\", which needs a second slot; write slots = \"ab\" \
+                 at the top of the file, or leave it out",
             ));
         }
         // What loses more comes later: neither can be followed by something milder.
@@ -128,7 +137,8 @@ impl DatabaseDraft {
         if !answers.iter().map(gives_up).is_sorted() {
             return Err(self.error(
                 "on_newer",
-                "on_newer discards data before it has tried what keeps it; write \"trial-snapshot\" and \"purge\" last",
+                "on_newer discards data before it has tried what keeps it; \
+                 write \"trial-snapshot\" and \"purge\" last",
             ));
         }
         Ok(())
@@ -137,9 +147,11 @@ impl DatabaseDraft {
     fn check_history(&self) -> Result<(), ConfigError> {
         let history = &self.settings.history_table;
         if self.settings.carry_over.iter().any(|table| table.eq_ignore_ascii_case(history)) {
-            return Err(
-                self.error("carry_over", "carry_over names the history table, which the fresh database writes itself; leave it out")
-            );
+            return Err(self.error(
+                "carry_over",
+                "carry_over names the history table, which the fresh database writes itself; leave \
+                 it out",
+            ));
         }
         Ok(())
     }
@@ -155,7 +167,8 @@ impl DatabaseDraft {
     }
 }
 
-/// Two databases of one file would be two migrators of it, and a database under a name of another's would be removed as a leftover.
+/// Two databases of one file would be two migrators of it, and a database under a name of another's
+/// would be removed as a leftover.
 fn check_paths(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
     let program = names::of_the_program(Path::to_path_buf);
     let files: Vec<(&Path, Vec<Taken>)> = databases
@@ -200,26 +213,30 @@ fn taken_by(database: &DatabaseDraft) -> Vec<Taken> {
     names::of_database(&database.settings.name, &database.settings.path)
 }
 
-/// A group of one is a name that was not written the same everywhere.
-/// Databases of one group. Each waits, locked and open, inside the run of the one before it, and a thread of Rust's has 2 MiB of stack.
+/// A group of one is a name that was not written the same everywhere. Databases of one group. Each
+/// waits, locked and open, inside the run of the one before it, and a thread of Rust's has 2 MiB of
+/// stack.
 const MEMBERS_MAX: usize = 32;
 
 fn check_groups(databases: &[DatabaseDraft]) -> Result<(), ConfigError> {
     for (position, database) in databases.iter().enumerate() {
-        let Some(group) = &database.settings.together else { continue };
+        let Some(group) = &database.settings.group else { continue };
         let mut others = databases.iter().enumerate().filter(|(other, _)| *other != position);
-        if !others.any(|(_, other)| other.settings.together.as_ref() == Some(group)) {
-            let sentence = format!("together = \"{group}\" is no other database's; write it in the table of each of them, or leave it out");
-            return Err(database.error("together", &sentence));
+        if !others.any(|(_, other)| other.settings.group.as_ref() == Some(group)) {
+            let sentence = format!(
+                "group = \"{group}\" is no other database's; write it in the table of each of \
+                 them, or leave it out"
+            );
+            return Err(database.error("group", &sentence));
         }
-        let members = databases
-            .iter()
-            .filter(|other| other.settings.together.as_ref() == Some(group))
-            .count();
+        let members =
+            databases.iter().filter(|other| other.settings.group.as_ref() == Some(group)).count();
         if members > MEMBERS_MAX {
-            let sentence =
-                format!("together = \"{group}\" is {members} databases'; a group has at most {MEMBERS_MAX}, which are open at once");
-            return Err(database.error("together", &sentence));
+            let sentence = format!(
+                "group = \"{group}\" is {members} databases'; a group has at most {MEMBERS_MAX}, \
+                 which are open at once"
+            );
+            return Err(database.error("group", &sentence));
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Owns what the files read so far have said, and where: later files over earlier ones, key by key.
 //! Promises: a key that is not known is named with the nearest one that is.
-//! Never applies a default that depends on another key, and never compares two keys: that is `check`.
+//! Never applies a default that depends on another key, and never compares two keys: that is
+//! `check`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,7 +17,8 @@ pub(super) struct Draft {
     pub places: BTreeMap<&'static str, PathPlace>,
 }
 
-/// One `[databases.NAME]` so far. Keys whose default depends on `kind` hold it for precious data until `check`.
+/// One `[databases.NAME]` so far. Keys whose default depends on `kind` hold it for precious data
+/// until `check`.
 pub(super) struct DatabaseDraft {
     pub settings: DatabaseSettings,
     pub place: PathPlace,
@@ -29,17 +31,22 @@ impl Draft {
             slots: Slots::Single,
             observe: false,
             example: false,
-            memory_max_mib: 512,
+            memory_mib: 512,
             marker: None,
             databases: Vec::new(),
+            overridden: false,
             warnings: Vec::new(),
             sources: BTreeMap::new(),
         };
         Draft { settings, databases: Vec::new(), places: BTreeMap::new() }
     }
 
-    /// The database with the entry's name: the one that is there, or, in the image's own file, a new one.
-    pub fn database(&mut self, entry: &Entry<'_, '_>) -> Result<&mut DatabaseDraft, ConfigError> {
+    /// The database with the entry's name: the one that is there, or, in the image's own file, a
+    /// new one; `None` where a device's file names one that only the other slot may have.
+    pub fn database(
+        &mut self,
+        entry: &Entry<'_, '_>,
+    ) -> Result<Option<&mut DatabaseDraft>, ConfigError> {
         let known = self.databases.iter().position(|draft| draft.settings.name == entry.key);
         let position = match (known, entry.reader.origin) {
             (Some(position), _) => position,
@@ -50,12 +57,12 @@ impl Draft {
                 self.databases.push(DatabaseDraft::new(entry.key, entry.place()));
                 self.databases.len() - 1
             }
-            (None, Origin::Device) => return Err(self.no_such_database(entry)),
+            (None, Origin::Device) => {
+                let error = self.no_such_database(entry);
+                return entry.reader.unknown(error, "table").map(|()| None);
+            }
         };
-        // The position was found or made just above; the error cannot be reached.
-        self.databases
-            .get_mut(position)
-            .ok_or_else(|| entry.key_error(format!("{} was not found", entry.key)))
+        Ok(self.databases.get_mut(position))
     }
 
     fn no_such_database(&self, entry: &Entry<'_, '_>) -> ConfigError {
@@ -87,19 +94,20 @@ impl DatabaseDraft {
             on_damage: vec![Repair::Reindex, Repair::Salvage, Repair::Snapshot],
             on_newer: vec![OnNewer::Compatible, OnNewer::Downgrade],
             carry_over: vec!["*".to_owned()],
-            copy: CopyPolicy::Auto,
+            snapshot: SnapshotPolicy::Auto,
             journal_mode: JournalMode::Keep,
-            changed_text: ChangedText::Refuse,
-            together: None,
-            adopt: None,
-            adopted_up_to: None,
-            adopted_foreign_keys: None,
+            on_checksum_mismatch: OnChecksumMismatch::Refuse,
+            group: None,
+            baseline: None,
+            baseline_version: None,
+            baseline_foreign_keys: None,
             versions_64: false,
             busy_timeout_s: 10,
             statement_timeout_s: None,
             snapshots_max: 1,
             quarantine_max: 2,
             quick_check_max_mib: 64,
+            show_rows: false,
             history_table: "refinery_schema_history".to_owned(),
             sqlite_min: None,
             sources: BTreeMap::new(),

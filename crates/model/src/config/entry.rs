@@ -1,15 +1,17 @@
 //! Owns one `key = value` of a configuration file and where it stands.
-//! Promises: every complaint has file, line and column (characters, from 1), and says what to write.
+//! Promises: every complaint has file, line and column (characters, from 1), and says what to
+//! write.
 //! Never knows which keys exist or what they mean.
 
 use std::cell::Cell;
 
-use toml::de::{DeTable, DeValue, Error};
+use toml::de::{DeInteger, DeTable, DeValue, Error};
 use toml::Spanned;
 
 use super::{ConfigError, PathPlace, Source, UnknownKey, FILE_BYTES_MAX};
 
-/// Longest value that a message quotes, in characters: a sentence stays readable on a serial console.
+/// Longest value that a message quotes, in characters: a sentence stays readable on a serial
+/// console.
 const QUOTED_CHARACTERS_MAX: usize = 60;
 
 /// Who wrote a file.
@@ -73,7 +75,10 @@ impl<'a> Reader<'a> {
                 "this value has no quotes; write text between \" and \"".to_owned()
             }
             message => {
-                format!("not TOML: {message}; write key = value, or a table header such as [databases.settings]")
+                format!(
+                    "not TOML: {message}; write key = value, or a table header such as \
+                     [databases.settings]"
+                )
             }
         };
         self.place(start).error(sentence)
@@ -92,6 +97,7 @@ impl<'a> Reader<'a> {
             .iter()
             .map(|(key, value)| Entry {
                 reader: self,
+                table,
                 key: key.get_ref(),
                 key_start: key.span().start,
                 value: value.get_ref(),
@@ -104,17 +110,26 @@ impl<'a> Reader<'a> {
         entries
     }
 
-    /// An unknown key: an error, or a warning where the file may be the other slot's.
-    pub fn unknown(&self, error: ConfigError) -> Result<(), ConfigError> {
+    /// An unknown key or table: an error, or a warning where the file may be the other slot's.
+    pub fn unknown(&self, error: ConfigError, what: &str) -> Result<(), ConfigError> {
         match self.unknown {
             UnknownKey::Refuse => Err(error),
             UnknownKey::Warn => {
-                let mut warnings = self.warnings.take();
-                warnings.push(format!("{error}; this firmware ignores the key"));
-                self.warnings.set(warnings);
+                self.note(format!("{error}; this firmware ignores the {what}"));
                 Ok(())
             }
         }
+    }
+
+    /// Nothing that stops a boot.
+    pub fn warn(&self, error: &ConfigError) {
+        self.note(error.to_string());
+    }
+
+    fn note(&self, sentence: String) {
+        let mut warnings = self.warnings.take();
+        warnings.push(sentence);
+        self.warnings.set(warnings);
     }
 }
 
@@ -122,6 +137,7 @@ impl<'a> Reader<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a, 't> {
     pub reader: &'t Reader<'a>,
+    table: &'t DeTable<'a>,
     pub key: &'t str,
     key_start: usize,
     pub value: &'t DeValue<'a>,
@@ -141,6 +157,12 @@ impl<'a, 't> Entry<'a, 't> {
     /// Where the key stands.
     pub fn place(&self) -> PathPlace {
         self.reader.place(self.key_start)
+    }
+
+    /// Its table has this key too, and they say different things.
+    pub fn contradicts(&self, other: &str) -> bool {
+        let found = self.table.iter().find(|(key, _)| key.get_ref() == other);
+        found.is_some_and(|(_, other)| !is_same(self.value, other.get_ref()))
     }
 
     /// A mistake in the key itself.
@@ -299,6 +321,30 @@ fn quoted(text: &str) -> String {
         shortened.push('…');
     }
     format!("{shortened:?}")
+}
+
+/// They are one value, however each is written.
+fn is_same(one: &DeValue<'_>, other: &DeValue<'_>) -> bool {
+    match (one, other) {
+        (DeValue::Integer(one), DeValue::Integer(other)) => {
+            let number = |one: &DeInteger<'_>| i64::from_str_radix(one.as_str(), one.radix()).ok();
+            number(one) == number(other)
+        }
+        (DeValue::Array(one), DeValue::Array(other)) => {
+            let mut pairs = one.iter().zip(other.iter());
+            one.len() == other.len() && pairs.all(|(a, b)| is_same(a.get_ref(), b.get_ref()))
+        }
+        (DeValue::Table(one), DeValue::Table(other)) => {
+            let mut pairs = one.iter().zip(other.iter());
+            one.len() == other.len()
+                && pairs.all(|((key, a), (same, b))| {
+                    key.get_ref() == same.get_ref() && is_same(a.get_ref(), b.get_ref())
+                })
+        }
+        (DeValue::String(one), DeValue::String(other)) => one == other,
+        (DeValue::Boolean(one), DeValue::Boolean(other)) => one == other,
+        _ => false,
+    }
 }
 
 fn shown(value: &DeValue<'_>) -> String {

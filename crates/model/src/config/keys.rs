@@ -28,10 +28,9 @@ pub(super) const TOP_KEYS: &[Known<Draft>] = &[
         draft.settings.marker = Some(PathBuf::from(marker));
         Ok(())
     }),
-    known("memory_max_mib", "512", |draft, entry| {
+    known("memory_mib", "512", |draft, entry| {
         let why = "SQLite needs some for its page caches, and no device has more";
-        draft.settings.memory_max_mib =
-            entry.number(MEMORY_MAX_MIB_MIN, MEMORY_MAX_MIB_MAX, why)?;
+        draft.settings.memory_mib = entry.number(MEMORY_MAX_MIB_MIN, MEMORY_MAX_MIB_MAX, why)?;
         Ok(())
     }),
     known("databases", "{}", read_databases),
@@ -75,30 +74,30 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
     known("carry_over", "[\"*\"]", |draft, entry| {
         carry_over(entry).map(|tables| draft.settings.carry_over = tables)
     }),
-    known("copy", "\"auto\"", |draft, entry| {
-        entry.choice(&COPY).map(|copy| draft.settings.copy = copy)
+    known("snapshot", "\"auto\"", |draft, entry| {
+        entry.choice(&SNAPSHOT).map(|policy| draft.settings.snapshot = policy)
     }),
     known("journal_mode", "\"keep\"", |draft, entry| {
         entry.choice(&JOURNAL_MODES).map(|mode| draft.settings.journal_mode = mode)
     }),
-    known("changed_text", "\"refuse\"", |draft, entry| {
-        entry.choice(&CHANGED_TEXT).map(|value| draft.settings.changed_text = value)
+    known("on_checksum_mismatch", "\"refuse\"", |draft, entry| {
+        entry.choice(&ON_CHECKSUM_MISMATCH).map(|value| draft.settings.on_checksum_mismatch = value)
     }),
-    known("together", "\"core\"", |draft, entry| {
+    known("group", "\"core\"", |draft, entry| {
         let group = checked(entry, words::check_name)?;
-        draft.settings.together = Some(group.to_owned());
+        draft.settings.group = Some(group.to_owned());
         Ok(())
     }),
-    known("adopt", "\"sqlx\"", |draft, entry| {
-        adopt(entry).map(|adopt| draft.settings.adopt = Some(adopt))
+    known("baseline", "\"sqlx\"", |draft, entry| {
+        adopt(entry).map(|adopt| draft.settings.baseline = Some(adopt))
     }),
-    of_the_image("adopted_up_to", "12", |draft, entry| {
-        entry.version().map(|version| draft.settings.adopted_up_to = Some(version))
+    of_the_image("baseline_version", "12", |draft, entry| {
+        entry.version().map(|version| draft.settings.baseline_version = Some(version))
     }),
-    of_the_image("adopted_foreign_keys", "\"enforced\"", |draft, entry| {
+    of_the_image("baseline_foreign_keys", "\"enforced\"", |draft, entry| {
         entry
-            .choice(&ADOPTED_FOREIGN_KEYS)
-            .map(|enforced| draft.settings.adopted_foreign_keys = Some(enforced))
+            .choice(&BASELINE_FOREIGN_KEYS)
+            .map(|enforced| draft.settings.baseline_foreign_keys = Some(enforced))
     }),
     of_the_image("versions", "64", |draft, entry| {
         versions(entry).map(|()| draft.settings.versions_64 = true)
@@ -129,6 +128,9 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
         draft.settings.quick_check_max_mib = entry.number(0, QUICK_CHECK_MAX_MIB_MAX, why)?;
         Ok(())
     }),
+    known("show_rows", "true", |draft, entry| {
+        entry.boolean().map(|show| draft.settings.show_rows = show)
+    }),
     known("history_table", "\"refinery_schema_history\"", |draft, entry| {
         let table = checked(entry, words::check_history_table)?;
         draft.settings.history_table = table.to_owned();
@@ -142,7 +144,7 @@ pub(super) const DATABASE_KEYS: &[Known<DatabaseDraft>] = &[
     }),
 ];
 
-/// In `adopt = { … }`.
+/// In `baseline = { … }`.
 const ADOPT_KEYS: &[Known<AdoptDraft>] = &[
     known("from", "\"user_version\"", |draft, entry| {
         entry.choice(&ADOPT_FROM).map(|from| draft.from = Some(from))
@@ -160,7 +162,7 @@ const ADOPT_KEYS: &[Known<AdoptDraft>] = &[
 const SLOTS: [(&str, Slots); 2] = [("ab", Slots::Ab), ("single", Slots::Single)];
 const RUN_MODES: [(&str, bool); 2] = [("observe", true), ("normal", false)];
 const KINDS: [(&str, Kind); 2] = [("precious", Kind::Precious), ("rebuildable", Kind::Rebuildable)];
-const ADOPTED_FOREIGN_KEYS: [(&str, bool); 2] = [("off", false), ("enforced", true)];
+const BASELINE_FOREIGN_KEYS: [(&str, bool); 2] = [("off", false), ("enforced", true)];
 const USER_VERSIONS: [(&str, UserVersion); 2] =
     [("product", UserVersion::Product), ("ours", UserVersion::Ours)];
 const ON_FAILURE: [(&str, OnFailure); 2] =
@@ -177,12 +179,15 @@ const ON_NEWER: [(&str, OnNewer); 4] = [
     ("trial-snapshot", OnNewer::TrialSnapshot),
     ("purge", OnNewer::Purge),
 ];
-const COPY: [(&str, CopyPolicy); 3] =
-    [("auto", CopyPolicy::Auto), ("always", CopyPolicy::Always), ("never", CopyPolicy::Never)];
+const SNAPSHOT: [(&str, SnapshotPolicy); 3] = [
+    ("auto", SnapshotPolicy::Auto),
+    ("always", SnapshotPolicy::Always),
+    ("never", SnapshotPolicy::Never),
+];
 const JOURNAL_MODES: [(&str, JournalMode); 3] =
     [("keep", JournalMode::Keep), ("wal", JournalMode::Wal), ("delete", JournalMode::Delete)];
-const CHANGED_TEXT: [(&str, ChangedText); 2] =
-    [("refuse", ChangedText::Refuse), ("warn", ChangedText::Warn)];
+const ON_CHECKSUM_MISMATCH: [(&str, OnChecksumMismatch); 2] =
+    [("refuse", OnChecksumMismatch::Refuse), ("warn", OnChecksumMismatch::Warn)];
 const ADOPT_FROM: [(&str, AdoptFrom); 9] = [
     ("user_version", AdoptFrom::UserVersion),
     ("refinery", AdoptFrom::Refinery),
@@ -195,12 +200,17 @@ const ADOPT_FROM: [(&str, AdoptFrom); 9] = [
     ("dbmate", AdoptFrom::Dbmate),
 ];
 
-/// The tool with this name, as `adopt` writes it.
+/// The tool with this name, as `baseline` writes it.
 pub(super) fn tool(name: &str) -> Option<AdoptFrom> {
     ADOPT_FROM.iter().find(|(known, _)| *known == name).map(|(_, from)| from.clone())
 }
 
-/// The tools that `adopt` knows.
+/// Its name there.
+pub(super) fn name_of(tool: &AdoptFrom) -> Option<&'static str> {
+    ADOPT_FROM.iter().find(|(_, from)| from == tool).map(|(name, _)| *name)
+}
+
+/// The tools that `baseline` knows.
 pub(super) fn tools() -> String {
     ADOPT_FROM.map(|(name, _)| name).join(", ")
 }
@@ -226,7 +236,8 @@ fn run_mode(entry: &Entry<'_, '_>) -> Result<bool, ConfigError> {
 
 /// 64 alone: without the key the catalogue decides.
 fn versions(entry: &Entry<'_, '_>) -> Result<(), ConfigError> {
-    let remedy = "is not known; write 64, or leave it out: versions have 64 bits where one needs them, and else 32";
+    let remedy = "is not known; write 64, or leave it out: versions have 64 bits where one needs \
+                  them, and else 32";
     entry.number(64, 64, "").map(drop).map_err(|_| entry.refuse(remedy))
 }
 
@@ -318,7 +329,10 @@ fn version_map(entry: &Entry<'_, '_>) -> Result<BTreeMap<i64, i64>, ConfigError>
         }
     }
     if versions.is_empty() {
-        return Err(entry.refuse("is empty; write for example { 7 = 12 }, or leave it out where the numbers are the same"));
+        return Err(entry.refuse(
+            "is empty; write for example { 7 = 12 }, or leave it out where the numbers are the \
+             same",
+        ));
     }
     Ok(versions)
 }
@@ -326,8 +340,8 @@ fn version_map(entry: &Entry<'_, '_>) -> Result<BTreeMap<i64, i64>, ConfigError>
 /// `[databases.*]`.
 fn read_databases(draft: &mut Draft, entry: &Entry<'_, '_>) -> Result<(), ConfigError> {
     for database in entry.reader.entries(entry.headed_table("databases.settings")?) {
-        let draft = draft.database(&database)?;
         let keys = database.headed_table(&format!("databases.{}", database.key))?;
+        let Some(draft) = draft.database(&database)? else { continue };
         for entry in database.reader.entries(keys) {
             if let Some(key) = read_entry(&entry, DATABASE_KEYS, draft, misplaced_in_database)? {
                 draft.places.insert(key, entry.place());

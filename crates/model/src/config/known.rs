@@ -28,6 +28,17 @@ pub(super) const fn of_the_image<D>(
     Known { name, example, image_only: true, set }
 }
 
+/// Former names of keys: a file in `/etc` may have been written for earlier firmware.
+const FORMER_NAMES: [(&str, &str); 7] = [
+    ("adopt", "baseline"),
+    ("adopted_foreign_keys", "baseline_foreign_keys"),
+    ("adopted_up_to", "baseline_version"),
+    ("changed_text", "on_checksum_mismatch"),
+    ("copy", "snapshot"),
+    ("memory_max_mib", "memory_mib"),
+    ("together", "group"),
+];
+
 /// Reads one key into `target`; `None` where it is not known and only warned about.
 pub(super) fn read_entry<D>(
     entry: &Entry<'_, '_>,
@@ -35,15 +46,31 @@ pub(super) fn read_entry<D>(
     target: &mut D,
     misplaced: fn(&str) -> Option<String>,
 ) -> Result<Option<&'static str>, ConfigError> {
-    let Some(known_key) = known.iter().find(|known| known.name == entry.key) else {
+    let former = FORMER_NAMES.iter().find(|(name, _)| *name == entry.key);
+    let name = former.map_or(entry.key, |(_, name)| name);
+    let Some(known_key) = known.iter().find(|known| known.name == name) else {
         let remedy = misplaced(entry.key).unwrap_or_else(|| suggestion(entry.key, known));
         let sentence = format!("{} is not a known key here; {remedy}", shown_key(entry.key));
-        entry.reader.unknown(entry.key_error(sentence))?;
+        entry.reader.unknown(entry.key_error(sentence), "key")?;
         return Ok(None);
     };
     if entry.reader.origin == Origin::Device && known_key.image_only {
-        return Err(entry
-            .key_error(format!("{} is decided when the firmware is built; write it in the image's own bootmigrate.toml", known_key.name)));
+        return Err(entry.key_error(format!(
+            "{} is decided when the firmware is built; write it in the image's own \
+             bootmigrate.toml",
+            known_key.name
+        )));
+    }
+    if former.is_some() {
+        if entry.contradicts(name) {
+            let sentence = format!(
+                "{} is the former name of {name}, which says something else; write {name} alone",
+                entry.key
+            );
+            return Err(entry.key_error(sentence));
+        }
+        let sentence = format!("{} is now called {name}; write {name}", entry.key);
+        entry.reader.warn(&entry.key_error(sentence));
     }
     (known_key.set)(target, &entry.with_example(known_key.example))?;
     Ok(Some(known_key.name))

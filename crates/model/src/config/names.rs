@@ -1,5 +1,7 @@
-//! Owns which file names are taken: those of a database, of its side files, of its state folder, and those of the program itself.
-//! Promises: names that some file system takes for the same one are the same here; the letters' case counts nowhere.
+//! Owns which file names are taken: those of a database, of its side files, of its state folder,
+//! and those of the program itself.
+//! Promises: names that some file system takes for the same one are the same here; the letters'
+//! case counts nowhere.
 //! Never looks at the file system: whoever follows links does so before asking.
 
 use std::collections::BTreeMap;
@@ -99,8 +101,8 @@ pub fn conflict<'t>(
     })
 }
 
-/// No file of these is in conflict with a name that goes with another, or with the program's: found in one pass, however many there are.
-/// Who it is with, [`conflict`] says.
+/// No file of these is in conflict with a name that goes with another, or with the program's: found
+/// in one pass, however many there are. Who it is with, [`conflict`] says.
 pub fn all_apart(files: &[(&Path, Vec<Taken>)], program: &[Taken]) -> bool {
     let mut owners: BTreeMap<Vec<String>, Option<usize>> = BTreeMap::new();
     let of_files = files
@@ -137,7 +139,8 @@ pub fn conflict_of_folder<'t>(
     conflict(path, taken.into_iter().filter(|taken| !above(taken)))
 }
 
-/// The steps of a path, as a file system that ignores case compares them: upper case first, so that `ß` and `SS` are one.
+/// The steps of a path, as a file system that ignores case compares them: upper case first, so that
+/// `ß` and `SS` are one.
 fn folded(path: &Path) -> Vec<String> {
     path.components()
         .map(|step| step.as_os_str().to_string_lossy().to_uppercase().to_lowercase())

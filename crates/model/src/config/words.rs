@@ -1,5 +1,7 @@
-//! Owns the grammar of single words: names, paths, modes, owners, table names, and the nearest known word.
-//! Promises: plain text in, a value out, or the second half of a sentence: what is wrong and what to write.
+//! Owns the grammar of single words: names, paths, modes, owners, table names, and the nearest
+//! known word.
+//! Promises: plain text in, a value out, or the second half of a sentence: what is wrong and what
+//! to write.
 //! Never looks at the file system, at other keys, or at TOML.
 
 use super::names::STATE_FOLDER;
@@ -34,7 +36,10 @@ pub(super) fn check_path(path: &str) -> Result<(), Problem> {
         return Err("has a control character in it; write it without".to_owned());
     }
     if path.len() > PATH_BYTES_MAX {
-        return Err(format!("is longer than {PATH_BYTES_MAX} bytes, more than SQLite can open below another folder; write a shorter one"));
+        return Err(format!(
+            "is longer than {PATH_BYTES_MAX} bytes, more than SQLite can open below another \
+             folder; write a shorter one"
+        ));
     }
     let mut steps = inside.strip_suffix('/').unwrap_or(inside).split('/');
     if steps.clone().any(|step| step == "..") {
@@ -80,7 +85,10 @@ pub(super) fn check_database_path(path: &str) -> Result<(), Problem> {
 /// `"0640"`: permission bits of a database file.
 pub(super) fn parse_mode(text: &str) -> Result<u32, Problem> {
     if text == "observe" || text == "normal" {
-        return Err(format!("is for the whole run; write mode = \"{text}\" at the top of the file, and here permissions such as \"0640\""));
+        return Err(format!(
+            "is for the whole run; write mode = \"{text}\" at the top of the file, and here \
+             permissions such as \"0640\""
+        ));
     }
     let octal =
         (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
@@ -130,11 +138,19 @@ pub(super) fn parse_sqlite_version(text: &str) -> Result<u32, Problem> {
         number.parse::<u32>().ok().filter(|_| number.bytes().all(|b| b.is_ascii_digit()))
     });
     match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
-        (Some(Some(3)), Some(Some(minor)), None | Some(Some(_)), None) if minor >= SQLITE_MIN_MIN => Ok(minor),
+        (Some(Some(3)), Some(Some(minor)), None | Some(Some(_)), None)
+            if minor >= SQLITE_MIN_MIN =>
+        {
+            Ok(minor)
+        }
         (Some(Some(3)), Some(Some(_)), None | Some(Some(_)), None) => {
             Err(format!("is too old to be looked for; write \"3.{SQLITE_MIN_MIN}\" or a newer one"))
         }
-        _ => Err("is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for example \"3.40\"".to_owned()),
+        _ => {
+            Err("is no version of SQLite 3; write what `SELECT sqlite_version()` says there, for \
+                 example \"3.40\""
+                .to_owned())
+        }
     }
 }
 
@@ -149,7 +165,9 @@ pub(super) fn check_history_table(name: &str) -> Result<(), Problem> {
             "is not a plain table name; write {rule}, for example \"refinery_schema_history\""
         ))
     } else if lower.starts_with("sqlite_") || lower.starts_with("bootmigrate") {
-        Err("begins like a table of SQLite or of bootmigrate; write for example \"refinery_schema_history\"".to_owned())
+        Err("begins like a table of SQLite or of bootmigrate; write for \
+             example \"refinery_schema_history\""
+            .to_owned())
     } else {
         Ok(())
     }

@@ -104,7 +104,8 @@ fn no_mutation_of_a_good_file_panics() {
         let text = mutate(FULL, &mut numbers);
         let damaged = source("m.toml", &text);
         // These keys would end every reading of FULL as the device's file.
-        let of_the_image = ["example", "adopted_up_to", "adopted_foreign_keys", "versions = 64"];
+        let of_the_image =
+            ["example", "baseline_version", "baseline_foreign_keys", "versions = 64"];
         let over = of_the_image.iter().fold(text.clone(), |over, key| over.replacen(key, "#", 1));
         let device = [source("m.toml", &over)];
         for result in [
