@@ -1,5 +1,6 @@
 //! Owns time: how long to wait for somebody, and a date to show.
-//! Promises: waiting is bounded by the caller, and ends when a stop signal comes; a date is shown and never decided on (devices boot in 1970).
+//! Promises: waiting is bounded by the caller, and ends when a stop signal comes; a date is shown
+//! and never decided on (devices boot in 1970).
 //! Never read by `decide`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +65,8 @@ pub struct Wait<'a> {
 }
 
 impl Wait<'_> {
-    /// Asks until the answer is there or the time is over; `None` then. At least one question is asked.
+    /// Asks until the answer is there or the time is over; `None` then. At least one question is
+    /// asked.
     ///
     /// # Errors
     /// The question's own; interrupted where a stop signal came.

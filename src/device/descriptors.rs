@@ -1,5 +1,7 @@
-//! Owns how many files this process may have open: each database of a run keeps its lock and its record until the report is out.
-//! Promises: nothing is raised above what the system allows, and a program that follows gets the limit that was meant for it.
+//! Owns how many files this process may have open: each database of a run keeps its lock and its
+//! record until the report is out.
+//! Promises: nothing is raised above what the system allows, and a program that follows gets the
+//! limit that was meant for it.
 //! Never called in a process of the product's own: there the limit is the product's.
 
 pub use rustix::process::Rlimit;
@@ -9,7 +11,8 @@ use rustix::process::{getrlimit, setrlimit, Resource};
 const OF_A_DATABASE: u64 = 3;
 const OF_THE_PROCESS: u64 = 64;
 
-/// Raises the soft limit for this many databases, where it is too low; what it was before, where it was raised.
+/// Raises the soft limit for this many databases, where it is too low; what it was before, where it
+/// was raised.
 pub fn raise_for(databases: usize) -> Option<Rlimit> {
     let before = getrlimit(Resource::Nofile);
     let needed = u64::try_from(databases)

@@ -1,17 +1,22 @@
-//! Owns every effect on our own files: the trait [`Disk`] (a dozen primitive verbs) and [`SystemDisk`], the real one.
-//! Promises: each mutating call names its [`Op`]; the durable verbs below the trait say what survives a power cut.
+//! Owns every effect on our own files: the trait [`Disk`] (a dozen primitive verbs) and
+//! [`SystemDisk`], the real one.
+//! Promises: each mutating call names its [`Op`]; the durable verbs below the trait say what
+//! survives a power cut.
 //! Never decides whether; never opens a database file through any path but [`Disk::open`].
 
 mod anchor;
 mod extended;
 mod folders;
 mod lease;
+mod remove;
+mod rights;
 mod super_journal;
 mod system;
 mod walk;
 mod written;
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +25,7 @@ pub use crate::error::kind::{FileKind, Untrusted, Why, WrongKind};
 pub use crate::error::Op;
 pub use anchor::{Anchor, Closeness, Inode};
 pub use extended::Extended;
+pub use rights::{Owned, Owner, Rights};
 pub use system::SystemDisk;
 
 /// Bytes read at a time.
@@ -53,7 +59,8 @@ pub struct Stat {
 /// Room on a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes that an unprivileged writer may still use; `u64::MAX` where the file system does not say.
+    /// Bytes that an unprivileged writer may still use; `u64::MAX` where the file system does not
+    /// say.
     pub available: u64,
     /// Bytes of the whole file system; 0 where it does not say.
     pub total: u64,
@@ -142,10 +149,11 @@ pub trait File {
     fn stat_when_opened(&self) -> io::Result<Stat> {
         self.stat()
     }
-    /// Fills this (empty) file with the content of `source` (`copy_file_range`, so that a file system can share blocks);
-    /// `Interrupted` where `stop` is raised meanwhile.
+    /// Fills this (empty) file with the content of `source` (`copy_file_range`, so that a file
+    /// system can share blocks); `Interrupted` where `stop` is raised meanwhile.
     fn copy_from(&self, op: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64>;
-    /// Gives this file these extended attributes and no others, as far as the kernel lets us; after [`File::take_owner`].
+    /// Gives this file these extended attributes and no others, as far as the kernel lets us; after
+    /// [`File::take_owner`].
     fn set_extended(&self, _op: Op, _wanted: &[Extended]) -> io::Result<()> {
         Ok(())
     }
@@ -157,13 +165,19 @@ pub trait File {
     fn lease_state(&self) -> io::Result<Lease>;
     /// Releases the lease.
     fn release_lease(&self) -> io::Result<()>;
-    /// `flock`, exclusive, without waiting: `false` where another process holds it. Held until the file is dropped.
+    /// `flock`, exclusive, without waiting: `false` where another process holds it. Held until the
+    /// file is dropped.
     fn try_lock(&self) -> io::Result<bool>;
+    /// Its descriptor; `None` of a file that is none of the system's.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
     /// For the implementations alone: lets [`File::copy_from`] see the other descriptor.
     fn as_any(&self) -> &dyn std::any::Any;
 }
 
-/// The storage as our own code sees it: primitive verbs, each one system call (or one loop of the same call).
+/// The storage as our own code sees it: primitive verbs, each one system call (or one loop of the
+/// same call).
 ///
 /// The lab implements it together with SQLite's VFS over one simulated device.
 pub trait Disk {
@@ -173,27 +187,40 @@ pub trait Disk {
     fn walk_to(&self, folder: &Path) -> io::Result<bool> {
         Ok(self.stat(folder)?.is_some())
     }
-    /// Work in this folder begins: what was mounted over it, or over one above it, since another database was worked on counts.
+    /// What was mounted over this folder, or over one above it, since it was walked to counts.
     fn walk_anew(&self, _folder: &Path) {}
+    /// Work on a database in this folder begins: as [`Disk::walk_anew`], but for the first one of a
+    /// run, before which nothing took any time.
+    fn begin_in(&self, folder: &Path) {
+        self.walk_anew(folder);
+    }
+    /// From now on what lies at these places is made, opened, renamed and removed with the rights
+    /// of their owner alone, where it and its folder are his. What is open already is not asked for
+    /// rights again.
+    fn act_for(&self, _owned: Owned) {}
     /// Names in a folder, sorted; empty where the folder is absent.
     fn list(&self, folder: &Path) -> io::Result<Vec<String>>;
-    /// The first bytes of a file, at most `max`; links are followed. Never of a live database: see [`Disk::open`].
-    /// [`WrongKind`] where it is no regular file.
+    /// The first bytes of a file, at most `max`; links are followed. Never of a live database: see
+    /// [`Disk::open`]. [`WrongKind`] where it is no regular file.
     fn read_start(&self, path: &Path, max: usize) -> io::Result<Vec<u8>>;
-    /// All of a small file; `InvalidData` where it has more than `max` bytes: a part is never taken for the whole.
+    /// All of a small file; `InvalidData` where it has more than `max` bytes: a part is never taken
+    /// for the whole.
     fn read(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
         no_longer_than(max, self.read_start(path, max.saturating_add(1))?)
     }
-    /// This process may read and write the file, as far as owner, mode and lists of access say; looked at without opening it, because
-    /// closing a descriptor would drop locks. A disk without users refuses nobody.
+    /// This process may read and write the file, as far as owner, mode and lists of access say;
+    /// looked at without opening it, because closing a descriptor would drop locks. A disk without
+    /// users refuses nobody.
     fn check_access(&self, _path: &Path) -> io::Result<()> {
         Ok(())
     }
-    /// This process may write everybody's files: what others have put in its way is looked at more closely.
+    /// This process may write everybody's files: what others have put in its way is looked at more
+    /// closely.
     fn is_root(&self) -> bool {
         false
     }
-    /// The file system there keeps owners and modes. FAT and its kind show the same ones for everything, and have no second names or links.
+    /// The file system there keeps owners and modes. FAT and its kind show the same ones for
+    /// everything, and have no second names or links.
     fn keeps_modes(&self, _path: &Path) -> bool {
         true
     }
@@ -203,10 +230,13 @@ pub trait Disk {
     }
     /// Room where `path` lies.
     fn space(&self, path: &Path) -> io::Result<Space>;
-    /// The path with every symbolic link followed; `NotFound` where one dangles, [`Untrusted`] where somebody else may have put it there.
+    /// The path with every symbolic link followed; `NotFound` where one dangles, [`Untrusted`]
+    /// where somebody else may have put it there.
     fn resolve(&self, path: &Path) -> io::Result<std::path::PathBuf>;
-    /// Opens or makes a file, without waiting and without following a link: [`WrongKind`] where the name is that of no regular file,
-    /// `WouldBlock` where another process holds a lease, which it now has to release. Made files are not durable before [`File::sync`] and [`Disk::sync_folder`].
+    /// Opens or makes a file, without waiting and without following a link: [`WrongKind`] where the
+    /// name is that of no regular file, `WouldBlock` where another process holds a lease, which it
+    /// now has to release. Made files are not durable before [`File::sync`] and
+    /// [`Disk::sync_folder`].
     fn open(&self, op: Op, path: &Path, how: Open) -> io::Result<Box<dyn File>>;
     /// Makes a folder; `AlreadyExists` where the name is taken.
     fn make_folder(&self, op: Op, path: &Path, mode: u32) -> io::Result<()>;
@@ -220,6 +250,21 @@ pub trait Disk {
     fn unlink(&self, op: Op, path: &Path) -> io::Result<()>;
     /// Takes an empty folder away.
     fn remove_folder(&self, op: Op, path: &Path) -> io::Result<()>;
+    /// Takes a folder of ours away with everything in it, and a link or a file in its place;
+    /// nothing where it is absent. `Interrupted` where `stop` is raised meanwhile.
+    fn remove_tree(&self, op: Op, folder: &Path, stop: &AtomicBool) -> io::Result<()> {
+        match self.stat(folder)?.map(|stat| stat.kind) {
+            Some(FileKind::Folder) => {}
+            // A link leads to what is not ours to empty.
+            Some(_) => return self.unlink(op, folder),
+            None => return Ok(()),
+        }
+        for name in self.list(folder)? {
+            go_on(stop)?;
+            self.remove_tree(op, &folder.join(name), stop)?;
+        }
+        self.remove_folder(op, folder)
+    }
     /// `fsync` of a folder: its entries survive a power cut.
     fn sync_folder(&self, op: Op, path: &Path) -> io::Result<()>;
     /// Bytes that this process has sent to storage; 0 where nobody counts.
@@ -230,17 +275,19 @@ pub trait Disk {
     fn counts_bytes_written(&self) -> bool {
         false
     }
-    /// Other processes that have this file open, as `name (pid)`; as far as this process may see them.
+    /// Other processes that have this file open, as `name (pid)`; as far as this process may see
+    /// them.
     fn openers(&self, _path: &Path) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// Puts `new` in place of `old` (or under a name that nothing has). After return a power cut leaves `new`; during the call
-/// one of the two, whole.
+/// Puts `new` in place of `old` (or under a name that nothing has). After return a power cut leaves
+/// `new`; during the call one of the two, whole.
 ///
 /// # Errors
-/// Nothing was renamed, or the rename is not known to be durable: the caller discards what it was building.
+/// Nothing was renamed, or the rename is not known to be durable: the caller discards what it was
+/// building.
 pub fn rename_durably(
     disk: &dyn Disk,
     op: Op,
@@ -264,8 +311,8 @@ pub fn sync_parents(disk: &dyn Disk, op: Op, one: &Path, other: &Path) -> io::Re
     Ok(())
 }
 
-/// Takes names away where they are there, then makes that durable. After return a power cut brings none of them back.
-/// Without any of them nothing is written or synced.
+/// Takes names away where they are there, then makes that durable. After return a power cut brings
+/// none of them back. Without any of them nothing is written or synced.
 ///
 /// # Errors
 /// As `unlink` and `fsync`.
@@ -288,7 +335,8 @@ pub fn unlink_durably(
     Ok(gone)
 }
 
-/// Makes a folder and gives it to its owner; after return a power cut leaves it there. One that is there is left alone.
+/// Makes a folder and gives it to its owner; after return a power cut leaves it there. One that is
+/// there is left alone.
 ///
 /// # Errors
 /// As `mkdir`, `chown` and `fsync`.
@@ -315,7 +363,8 @@ pub fn make_folder_durably(
     disk.sync_folder(op, parent(folder))
 }
 
-/// Makes a small file with this content; after return a power cut leaves it whole. A file of that name must not be there.
+/// Makes a small file with this content; after return a power cut leaves it whole. A file of that
+/// name must not be there.
 ///
 /// # Errors
 /// As `open`, `write` and `fsync`; the name may then be there with less content.
@@ -351,13 +400,15 @@ fn start_of(file: &dyn File, max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The text of a small file of the system; empty where it is absent. What is no regular file, or too long, is said and not used.
+/// The text of a small file of the system; empty where it is absent. What is no regular file, or
+/// too long, is said and not used.
 pub fn system_text(disk: &dyn Disk, path: &Path, max: usize) -> String {
     text_or_nothing(path, disk.read(path, max))
 }
 
-/// The same of a file that somebody puts where others may write: a symbolic link in its place is not followed, nor is a second name of
-/// another file read, because either would show what only this process may read.
+/// The same of a file that somebody puts where others may write: a symbolic link in its place is
+/// not followed, nor is a second name of another file read, because either would show what only
+/// this process may read.
 pub fn put_text(disk: &dyn Disk, op: Op, path: &Path, max: usize) -> String {
     let whole = disk.open(op, path, Open::Read).and_then(|file| match file.stat()?.links {
         0 | 1 => start_of(&*file, max.saturating_add(1)),
@@ -392,7 +443,8 @@ fn text_or_nothing(path: &Path, read: io::Result<Vec<u8>>) -> String {
 /// Every byte of the file can be read. Its content does not matter.
 ///
 /// # Errors
-/// As `open` and `read`: EIO where the medium has lost a sector; `Interrupted` where `stop` is raised meanwhile.
+/// As `open` and `read`: EIO where the medium has lost a sector; `Interrupted` where `stop` is
+/// raised meanwhile.
 pub fn read_through(disk: &dyn Disk, op: Op, path: &Path, stop: &AtomicBool) -> io::Result<()> {
     let file = disk.open(op, path, Open::Read)?;
     let mut buffer = vec![0; READ_BYTES];

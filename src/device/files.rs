@@ -1,9 +1,11 @@
 //! Owns the names: the database's four files, and what stands beside them in the state folder.
-//! Promises: one type for the files, so that nothing moves one of its files alone; names carry version and operation.
+//! Promises: one type for the files, so that nothing moves one of its files alone; names carry
+//! version and operation.
 //! Never touches a file but to look (`lstat`).
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use crate::config::names;
 pub use crate::config::names::side;
@@ -27,7 +29,8 @@ pub struct FilesState {
     pub shm: Option<Stat>,
     /// `-journal`.
     pub journal: Option<Stat>,
-    /// The journal's first byte is not 0: SQLite may have to roll it back. (PERSIST leaves a zeroed header for ever.)
+    /// The journal's first byte is not 0: SQLite may have to roll it back. (PERSIST leaves a zeroed
+    /// header for ever.)
     pub journal_has_content: bool,
 }
 
@@ -104,8 +107,9 @@ impl DatabaseFiles {
     }
 }
 
-/// The one descriptor of main in this process: opened before its header is read, closed after SQLite's last connection,
-/// because closing any descriptor of a file drops the process's POSIX locks on it.
+/// The one descriptor of main in this process: opened before its header is read, closed after
+/// SQLite's last connection, because closing any descriptor of a file drops the process's POSIX
+/// locks on it.
 pub struct MainFile {
     /// The descriptor.
     pub file: Box<dyn File>,
@@ -153,8 +157,15 @@ pub struct StateFolder {
     pub root: PathBuf,
 }
 
+/// The largest number of an operation. Nothing counts that far; a larger one was not written by a
+/// bootmigrate, and is as if it were not there, so that the numbers after it do not run out.
+pub const OPERATION_MAX: u64 = 1 << 53;
+
 /// Of a replacement, in its folder in quarantine: the operation, why, and what was lost.
 pub const NOTE: &str = "reason.txt";
+
+/// Before the number in [`StateFolder::checked`].
+const CHECKED: &str = "checked-";
 
 /// `snapshots/v12-7.db`: a copy made before operation 7, of schema 12.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,12 +192,18 @@ impl StateFolder {
         self.root.join("record")
     }
 
+    /// What a scrub knows.
+    pub fn scrub(&self) -> PathBuf {
+        self.root.join("scrub")
+    }
+
     /// A database being built; never trusted at boot.
     pub fn staging(&self, operation: u64) -> PathBuf {
         self.root.join(format!("staging-{operation}.db"))
     }
 
-    /// The second name of an empty main file while the first database takes its name; swept like staging.
+    /// The second name of an empty main file while the first database takes its name; swept like
+    /// staging.
     pub fn staging_old(&self, operation: u64) -> PathBuf {
         self.root.join(format!("staging-{operation}-old.db"))
     }
@@ -209,6 +226,12 @@ impl StateFolder {
     /// A snapshot.
     pub fn snapshot(&self, name: &SnapshotName) -> PathBuf {
         self.snapshots().join(format!("v{}-{}.db", name.version, name.operation))
+    }
+
+    /// Says that the snapshot of this operation was checked when it was made, though it is larger
+    /// than what every check of a snapshot's source includes.
+    pub fn checked(&self, operation: u64) -> PathBuf {
+        self.snapshots().join(format!("{CHECKED}{operation}"))
     }
 
     /// The folder of files that were set aside.
@@ -246,10 +269,20 @@ impl StateFolder {
     /// As `readdir`.
     pub fn list_quarantine(&self, disk: &dyn Disk) -> io::Result<Vec<u64>> {
         let mut operations: Vec<u64> =
-            disk.list(&self.quarantine())?.iter().filter_map(|name| name.parse().ok()).collect();
+            disk.list(&self.quarantine())?.iter().filter_map(|name| operation(name)).collect();
         operations.sort_unstable();
         Ok(operations)
     }
+}
+
+/// Among these names of `snapshots/`, those that say of a snapshot that is not there that it was
+/// checked: its number may be given again.
+pub fn checked_without_copy(names: &[String]) -> impl Iterator<Item = &String> {
+    let there = |number: u64| {
+        names.iter().filter_map(|name| parse_snapshot(name)).any(|name| name.operation == number)
+    };
+    let of = |name: &str| name.strip_prefix(CHECKED).map(operation);
+    names.iter().filter(move |name| of(name).is_some_and(|number| !number.is_some_and(&there)))
 }
 
 /// Operations whose ready file is among these names of the state folder, oldest first.
@@ -261,12 +294,22 @@ pub fn ready_among(names: &[String]) -> Vec<u64> {
 }
 
 fn number_between(name: &str, before: &str, after: &str) -> Option<u64> {
-    name.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
+    operation(name.strip_prefix(before)?.strip_suffix(after)?)
+}
+
+/// A number as we write it: with `007` or `+7` a name is not ours, and with 7 it is another file's.
+pub fn number_in_a_name<N: FromStr + ToString>(text: &str) -> Option<N> {
+    text.parse().ok().filter(|number: &N| number.to_string() == text)
+}
+
+/// The number of an operation, as a name has it.
+fn operation(text: &str) -> Option<u64> {
+    number_in_a_name(text).filter(|number| *number <= OPERATION_MAX)
 }
 
 fn parse_snapshot(name: &str) -> Option<SnapshotName> {
-    let (version, operation) = name.strip_prefix('v')?.strip_suffix(".db")?.rsplit_once('-')?;
-    Some(SnapshotName { version: version.parse().ok()?, operation: operation.parse().ok()? })
+    let (version, number) = name.strip_prefix('v')?.strip_suffix(".db")?.rsplit_once('-')?;
+    Some(SnapshotName { version: number_in_a_name(version)?, operation: operation(number)? })
 }
 
 #[cfg(test)]
@@ -276,8 +319,28 @@ mod tests {
     #[test]
     fn a_snapshot_is_known_by_its_name_and_nothing_else_is_one() {
         assert_eq!(parse_snapshot("v12-7.db"), Some(SnapshotName { version: 12, operation: 7 }));
-        for other in ["tmp-7.db", "v12.db", "v12-7.db-wal", "v-7.db", "vx-7.db", "v12--7.db", ""] {
+        for other in [
+            "tmp-7.db",
+            "v12.db",
+            "v12-7.db-wal",
+            "v-7.db",
+            "vx-7.db",
+            "v12--7.db",
+            "v12-07.db",
+            "v12-+7.db",
+            "v12-9007199254740993.db",
+            "",
+        ] {
             assert_eq!(parse_snapshot(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_number_that_we_would_write_in_another_way_is_in_no_name_of_ours() {
+        for other in ["v012-7.db", "v12-07.db", "v+12-7.db", "v12-+7.db"] {
+            assert_eq!(parse_snapshot(other), None, "{other}");
+        }
+        let names = ["ready-007.db", "ready-+8.db", "ready-9.db"].map(str::to_owned);
+        assert_eq!(ready_among(&names), [9]);
     }
 }

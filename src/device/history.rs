@@ -1,47 +1,42 @@
 //! Owns refinery's history table and our two tables beside it (`docs/format.md`: frozen).
-//! Promises: any content of any row is read to an answer, never a panic; rows are written inside the caller's transaction.
+//! Promises: any content of any row is read to an answer, never a panic; rows are written inside
+//! the caller's transaction.
 //! Never decides what is done about a difference.
 
 mod bounds;
+mod contradictions;
 pub mod data;
 mod form;
 pub mod made;
 pub mod own;
+mod reading;
 mod tables;
 
-use std::fmt;
+use std::borrow::Cow;
 
 use rusqlite::params;
-use rusqlite::types::ValueRef;
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 
 use crate::catalog::{Catalog, Migration, Versions};
 use crate::device::disk::Op;
-use crate::device::sqlite::{class_of, describe, Database};
-use crate::error::{Class, Failure};
+use crate::device::sqlite::Database;
+use crate::error::Failure;
 use crate::lex::quote;
+
+pub use contradictions::{contradictions, missing, refusal, Contradiction};
+pub use reading::{read, read_beside, ways_back};
 
 /// The columns of refinery's table after the first, in its types and order.
 const REFINERYS_COLUMNS: &str = "name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255)";
 /// Ours, one row a migration: what refinery's table has no room for.
-const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(\
-    version INTEGER PRIMARY KEY, act INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, \
-    compatible_from INTEGER, duration_ms INTEGER, firmware TEXT)";
-/// Ours: `format`, `act` (the last operation that committed), `token` (the last one handled). The column of the table above is its number too.
+const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_steps(version INTEGER PRIMARY \
+                           KEY, act INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL \
+                           DEFAULT 0, compatible_from INTEGER, duration_ms INTEGER, firmware TEXT)";
+/// Ours: `format`, `act` (the last operation that committed), `token` (the last one handled). The
+/// column of the table above is its number too.
 const STATE_TABLE: &str =
     "CREATE TABLE IF NOT EXISTS bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID";
-/// Reads them; names every column, so that a table with others is found before anything is written. Those after OR are never read.
-fn migrations() -> String {
-    let [version, compatible_from, irreversible] =
-        ["version", "compatible_from", "irreversible"].map(bounds::number);
-    format!(
-        "SELECT {version}, {compatible_from}, typeof({}) = 'text', {irreversible} FROM bootmigrate_steps \
-         WHERE version > ?1 AND (true OR act OR duration_ms OR firmware) ORDER BY version LIMIT {}",
-        bounds::sql("down_sql"),
-        bounds::ROWS_MAX
-    )
-}
 /// The format of both.
 const FORMAT: i64 = 1;
 
@@ -50,14 +45,15 @@ const FORMAT: i64 = 1;
 pub struct Applied {
     /// Its version.
     pub version: i64,
-    /// Its name.
-    pub name: String,
+    /// Its name: the catalogue's own text where it is the same.
+    pub name: Cow<'static, str>,
     /// refinery's checksum.
     pub checksum: u64,
 }
 
 impl Applied {
-    /// It is this one: a file checked out with other line ends is the same migration, and so is one that the other kind of refinery recorded.
+    /// It is this one: a file checked out with other line ends is the same migration, and so is one
+    /// that the other kind of refinery recorded.
     pub fn is(&self, ours: &Migration) -> bool {
         self.version == ours.version
             && self.name == ours.name
@@ -68,7 +64,7 @@ impl Applied {
 /// What a database says of its own past.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {
-    /// `application_id` of the header.
+    /// `application_id` of the header; 0 where there is a history, by which nobody asks for it.
     pub application_id: i64,
     /// Tables that are neither SQLite's nor a history's.
     pub tables: u64,
@@ -76,14 +72,18 @@ pub struct History {
     pub recorded: bool,
     /// Its rows, by version.
     pub applied: Vec<Applied>,
-    /// The first row that is not one, in words.
+    /// The first row that is not one, in words; or what stands in the place of its table.
     pub malformed: Option<String>,
+    /// Something else stands in the place of a table of the history's.
+    pub has_stand_in: bool,
     /// The last operation that committed here; `None` where bootmigrate never did.
     pub operation: Option<u64>,
     /// The last token handled.
     pub token: Option<String>,
     /// By version: what the firmware that applied it said of other firmware.
     pub migrations: Vec<StoredMigration>,
+    /// Why no migration may run beside what is in its schema; asked where some are to.
+    pub unfit: Option<String>,
 }
 
 /// What our own table has of one migration, as far as another slot's firmware asks.
@@ -133,195 +133,6 @@ impl History {
     }
 }
 
-/// Reads everything above; creates nothing.
-///
-/// # Errors
-/// As SQLite; class damaged where it says so.
-pub fn read(database: &Database, op: Op, table: &str) -> Result<History, Failure> {
-    read_with_said_above(database, op, table, i64::MIN)
-}
-
-/// The same, but of [`History::steps`] only those above this version: what an older firmware said of its own is not asked for.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_with_said_above(
-    database: &Database,
-    op: Op,
-    table: &str,
-    version: i64,
-) -> Result<History, Failure> {
-    let connection = &database.connection;
-    let read = || {
-        let there = tables::look(connection, [table, "bootmigrate_steps", "bootmigrate_state"])?;
-        let [recorded, has_steps, has_state] = there.are_tables;
-        let mut history = History {
-            application_id: connection.query_row("PRAGMA application_id", [], |row| row.get(0))?,
-            recorded,
-            malformed: there.stand_in,
-            tables: there.others,
-            ..History::default()
-        };
-        if history.malformed.is_some() {
-            // To read it would run whatever it is made of.
-            history.recorded = true;
-            return Ok(history);
-        }
-        if history.recorded {
-            read_applied(connection, table, &mut history)?;
-        }
-        if has_state {
-            read_state(connection, &mut history)?;
-        }
-        // Where nothing is to be done, nothing is asked of what was applied; before a migration writes there, it must be readable.
-        if has_steps && history.version() != version {
-            read_said(connection, &mut history, version)?;
-        }
-        Ok(history)
-    };
-    read().map_err(|error: rusqlite::Error| match class_of(&error) {
-        // The statements are ours and right: a table has other columns than it should.
-        Class::Failed => Failure::new(
-            Class::Catalogue,
-            op,
-            format!("the history cannot be read: {}", describe(&error)),
-        ),
-        _ => database.failure(op, &error),
-    })
-}
-
-fn read_applied(
-    connection: &rusqlite::Connection,
-    table: &str,
-    history: &mut History,
-) -> rusqlite::Result<()> {
-    let [name, date, checksum] = ["name", "applied_on", "checksum"].map(bounds::word);
-    let sql = format!(
-        "SELECT {}, {name}, {date}, {checksum} FROM {} ORDER BY version",
-        bounds::number("version"),
-        quote(table)
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    let mut number = 0;
-    while let Some(row) = rows.next()? {
-        number += 1;
-        if number > bounds::ROWS_MAX {
-            history.malformed.get_or_insert(format!("it has more than {} rows", bounds::ROWS_MAX));
-            break;
-        }
-        let (version, name, checksum) = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(3)?);
-        let parsed = match (integer(version), text(name), natural(checksum)) {
-            (Some(version), Some(name), Some(checksum)) => {
-                Some(Applied { version, name, checksum })
-            }
-            _ => None,
-        };
-        let date = row
-            .get_ref(2)?
-            .as_str()
-            .is_ok_and(|date| OffsetDateTime::parse(date, &Rfc3339).is_ok());
-        match parsed {
-            Some(applied)
-                if history.applied.last().is_some_and(|last| last.version == applied.version) =>
-            {
-                history
-                    .malformed
-                    .get_or_insert(format!("row {number} repeats version {}", applied.version));
-            }
-            Some(applied) => history.applied.push(applied),
-            None => {
-                history
-                    .malformed
-                    .get_or_insert(format!("row {number} has no whole version, name and checksum"));
-            }
-        }
-        if !date {
-            history
-                .malformed
-                .get_or_insert(format!("row {number} has a date that refinery cannot read"));
-        }
-    }
-    Ok(())
-}
-
-fn read_state(connection: &rusqlite::Connection, history: &mut History) -> rusqlite::Result<()> {
-    // A look-up would read the whole of what it compares.
-    let sql = format!(
-        "SELECT key, {} FROM bootmigrate_state WHERE +key IN ('act', 'token')",
-        bounds::word("value")
-    );
-    let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        match (text(row.get_ref(0)?).as_deref(), row.get_ref(1)?) {
-            (Some("act"), ValueRef::Integer(operation)) => {
-                history.operation = u64::try_from(operation).ok()
-            }
-            (Some("token"), token) => history.token = text(token),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn read_said(
-    connection: &rusqlite::Connection,
-    history: &mut History,
-    above: i64,
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(&migrations())?;
-    let mut rows = statement.query([above])?;
-    while let Some(row) = rows.next()? {
-        let Some(version) = integer(row.get_ref(0)?) else { continue };
-        let compatible_from = integer(row.get_ref(1)?);
-        let has_down = integer(row.get_ref(2)?) == Some(1);
-        let irreversible = integer(row.get_ref(3)?) != Some(0);
-        history.migrations.push(StoredMigration {
-            version,
-            compatible_from,
-            has_down,
-            irreversible,
-        });
-    }
-    Ok(())
-}
-
-/// The stored way back of every migration above this version, newest first; `None` where one has none.
-///
-/// # Errors
-/// As SQLite.
-pub fn ways_back(
-    database: &Database,
-    op: Op,
-    table: &str,
-    above: i64,
-) -> Result<Option<Vec<Down>>, Failure> {
-    let read = || {
-        let sql = format!(
-            "SELECT h.version, {}, {} FROM {} h LEFT JOIN bootmigrate_steps s ON s.version = h.version \
-             AND s.irreversible = 0 WHERE h.version > ?1 ORDER BY h.version DESC",
-            bounds::word("h.name"),
-            bounds::sql("s.down_sql"),
-            quote(table)
-        );
-        let mut statement = database.connection.prepare(&sql)?;
-        let mut rows = statement.query([above])?;
-        let mut downs = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (Some(version), Some(name), ValueRef::Text(sql)) =
-                (integer(row.get_ref(0)?), text(row.get_ref(1)?), row.get_ref(2)?)
-            else {
-                return Ok(None);
-            };
-            let Ok(sql) = String::from_utf8(sql.to_vec()) else { return Ok(None) };
-            downs.push(Down { version, name, sql });
-        }
-        Ok(Some(downs))
-    };
-    read().map_err(|error: rusqlite::Error| database.failure(op, &error))
-}
-
 /// Takes one migration out of refinery's table and ours; inside the caller's transaction.
 ///
 /// # Errors
@@ -335,31 +146,8 @@ pub fn forget(database: &Database, op: Op, table: &str, version: i64) -> Result<
     forget().map(drop).map_err(|error| database.failure(op, &error))
 }
 
-fn integer(value: ValueRef<'_>) -> Option<i64> {
-    match value {
-        ValueRef::Integer(number) => Some(number),
-        _ => None,
-    }
-}
-
-fn text(value: ValueRef<'_>) -> Option<String> {
-    match value {
-        ValueRef::Text(bytes) => String::from_utf8(bytes.to_vec()).ok(),
-        ValueRef::Integer(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
-/// A checksum, as a text or as a number.
-fn natural(value: ValueRef<'_>) -> Option<u64> {
-    match value {
-        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
-        ValueRef::Integer(number) => u64::try_from(number).ok(),
-        _ => None,
-    }
-}
-
-/// Makes the three tables where they are missing, and readies refinery's for more rows of this catalogue; inside the caller's transaction.
+/// Makes the three tables where they are missing, and readies refinery's for more rows of this
+/// catalogue; inside the caller's transaction.
 ///
 /// # Errors
 /// As SQLite.
@@ -427,8 +215,8 @@ pub fn record(
         database
             .connection
             .execute(&sql, params![migration.version, migration.name, date, checksum])?;
-        let sql = "INSERT OR REPLACE INTO bootmigrate_steps\
-                   (version, act, down_sql, irreversible, compatible_from, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let sql = "INSERT OR REPLACE INTO bootmigrate_steps(version, act, down_sql, irreversible, \
+                   compatible_from, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let directives = &migration.directives;
         let operation = i64::try_from(stamp.operation).unwrap_or(i64::MAX);
         let duration = i64::try_from(stamp.duration_ms).unwrap_or(i64::MAX);
@@ -449,7 +237,8 @@ pub fn record(
     write().map(drop).map_err(|error| database.failure(op, &error))
 }
 
-/// Writes the operation's number, which proves after a power cut that it was committed; inside the caller's transaction.
+/// Writes the operation's number, which proves after a power cut that it was committed; inside the
+/// caller's transaction.
 ///
 /// # Errors
 /// As SQLite.
@@ -473,7 +262,8 @@ pub fn record_operation(
     write().map_err(|error: rusqlite::Error| database.failure(op, &error))
 }
 
-/// `user_version` in the header, for products that gave it to us. It has 32 bits: a longer version of other firmware is not written.
+/// `user_version` in the header, for products that gave it to us. It has 32 bits: a longer version
+/// of other firmware is not written.
 ///
 /// # Errors
 /// As SQLite.
@@ -481,82 +271,3 @@ pub fn set_user_version(database: &Database, op: Op, version: i64) -> Result<(),
     i32::try_from(version)
         .map_or(Ok(()), |version| database.run(op, &format!("PRAGMA user_version = {version}")))
 }
-
-/// Where a database's history says otherwise than the catalogue; printed, it is the sentence for a release engineer.
-#[derive(Debug, Clone, Copy)]
-pub enum Contradiction<'h> {
-    /// This was applied, and the catalogue has nothing of its version.
-    Unknown(&'h Applied),
-    /// This was applied, and the catalogue has another migration under its version.
-    Renamed(&'h Applied, &'static Migration),
-    /// This was applied with another text.
-    Changed(&'static Migration),
-    /// This was left out, and a later one was applied.
-    PassedOver(&'static Migration, i64),
-}
-
-impl fmt::Display for Contradiction<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Contradiction::Unknown(row) => {
-                write!(f, "V{}__{} was applied and is not in this firmware", row.version, row.name)
-            }
-            Contradiction::Renamed(row, ours) => {
-                write!(
-                    f,
-                    "version {} is \"{}\" in the database and \"{}\" in this firmware",
-                    row.version, row.name, ours.name
-                )
-            }
-            Contradiction::Changed(ours) => {
-                write!(f, "the text of {} differs from what was applied", ours.file)
-            }
-            Contradiction::PassedOver(ours, newest) => {
-                write!(f, "{} was never applied and version {newest} was", ours.file)
-            }
-        }
-    }
-}
-
-/// Every one of them, rows first, by version. The rules are refinery's: each row stands in the catalogue with the same name and text, and
-/// nothing older than the last row was left out. (`verify_migrations` of refinery-core 0.10; refinery itself judges it in the integration tests.)
-pub fn contradictions<'h>(catalog: &Catalog, applied: &'h [Applied]) -> Vec<Contradiction<'h>> {
-    let of_row = |row: &'h Applied| match catalog.find(row.version) {
-        None => Some(Contradiction::Unknown(row)),
-        Some(ours) if ours.name != row.name => Some(Contradiction::Renamed(row, ours)),
-        Some(ours) if !row.is(ours) => Some(Contradiction::Changed(ours)),
-        Some(_) => None,
-    };
-    let newest = applied.last().map_or(i64::MIN, |row| row.version);
-    let passed_over = missing(catalog, applied)
-        .filter(|ours| ours.version < newest)
-        .map(|ours| Contradiction::PassedOver(ours, newest));
-    applied.iter().filter_map(of_row).chain(passed_over).collect()
-}
-
-/// The first of them that is a reason to go no further: where changed texts are only warned of, those are not one.
-pub fn refusal<'h>(
-    catalog: &Catalog,
-    applied: &'h [Applied],
-    warn_changed: bool,
-) -> Option<Contradiction<'h>> {
-    let goes_on =
-        |one: &Contradiction<'_>| warn_changed && matches!(one, Contradiction::Changed(_));
-    contradictions(catalog, applied).into_iter().find(|one| !goes_on(one))
-}
-
-/// What of the catalogue was never applied, oldest first. Both are by version, and each is gone through once.
-pub fn missing<'h>(
-    catalog: &Catalog,
-    applied: &'h [Applied],
-) -> impl Iterator<Item = &'static Migration> + 'h {
-    let mut rows = applied.iter().peekable();
-    catalog.migrations.iter().filter(move |ours| {
-        while rows.next_if(|row| row.version < ours.version).is_some() {}
-        rows.peek().is_none_or(|row| row.version != ours.version)
-    })
-}
-
-#[cfg(test)]
-#[path = "history/tests.rs"]
-mod tests;

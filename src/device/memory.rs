@@ -1,6 +1,9 @@
-//! Owns how much memory page caches may take: from the file's size, what is free, and `memory_max_mib`.
-//! Promises: a small file has SQLite's own cache; those of larger ones take together at most a quarter of what was free at first, and a sort as much again.
-//! Never asked on a quiet boot, and never a reason to fail: what cannot be read counts as a small device.
+//! Owns how much memory page caches may take: from the file's size, what is free, and
+//! `memory_mib`.
+//! Promises: a small file has SQLite's own cache; those of larger ones take together at most a
+//! quarter of what was free at first, and a sort as much again.
+//! Never asked on a quiet boot, and never a reason to fail: what cannot be read counts as a small
+//! device.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,14 +15,15 @@ use super::disk::{system_text, SystemDisk};
 
 /// SQLite's own cache, which is enough for files of this size.
 const CACHE_BYTES_MIN: u64 = 2 << 20;
-/// What is taken to be free where the kernel does not say: a quarter of it is a cache that fits a device with 64 MiB.
+/// What is taken to be free where the kernel does not say: a quarter of it is a cache that fits a
+/// device with 64 MiB.
 const FREE_BYTES_UNKNOWN: u64 = 32 << 20;
 /// Files below this size keep their temporary data in memory; larger ones use SQLITE_TMPDIR.
 const TEMPORARY_BYTES_MAX: u64 = 64 << 20;
 /// No product computes a longer value of a row.
 const VALUE_BYTES_MAX: u64 = 64 << 20;
-/// Of 8 parts of `memory_max_mib`. SQLite's sorter, which `cache_size` bounds too, may take as much again; the rest is for journals and
-/// temporary data in memory, and for the values of rows.
+/// Of 8 parts of `memory_mib`. SQLite's sorter, which `cache_size` bounds too, may take as much
+/// again; the rest is for journals and temporary data in memory, and for the values of rows.
 const CACHE_PARTS: u64 = 3;
 /// Bytes of a file of /proc or of a control group that are read at most.
 const TEXT_BYTES_MAX: usize = 16 << 10;
@@ -43,7 +47,8 @@ pub fn for_a_value() -> u64 {
     (BOUND.load(Ordering::Relaxed) / 4).min(VALUE_BYTES_MAX)
 }
 
-/// A file of this size has its temporary data and its journal in memory: at the default bound up to 64 MiB.
+/// A file of this size has its temporary data and its journal in memory: at the default bound up to
+/// 64 MiB.
 pub fn holds_temporary_data(bytes: u64) -> bool {
     bytes <= (BOUND.load(Ordering::Relaxed) / 8).min(TEMPORARY_BYTES_MAX)
 }
@@ -60,7 +65,8 @@ pub struct Share {
 }
 
 impl Shares {
-    /// As much as is wanted of what is left of `most`; less where as many connections want it at once, and never less than SQLite's own cache.
+    /// As much as is wanted of what is left of `most`; less where as many connections want it at
+    /// once, and never less than SQLite's own cache.
     fn give(&'static self, wanted: u64, most: u64, connections: u64) -> Share {
         let left = most.saturating_sub(self.0.load(Ordering::Relaxed));
         let bytes = wanted.min(left / connections.max(1)).max(CACHE_BYTES_MIN);
@@ -70,7 +76,8 @@ impl Shares {
 }
 
 impl Share {
-    /// For work on a file of this size by as many connections; `None` where SQLite's own cache is enough.
+    /// For work on a file of this size by as many connections; `None` where SQLite's own cache is
+    /// enough.
     pub fn of(bytes: u64, connections: u64) -> Option<Share> {
         let wanted = with_its_own_part(bytes);
         if wanted <= CACHE_BYTES_MIN {
@@ -104,7 +111,8 @@ fn at_most(free: u64, bound: u64) -> u64 {
     (free / 4).min(bound / 8 * CACHE_PARTS)
 }
 
-/// What the kernel could give without swapping, and what the control groups and the limits (`ulimit -v`, `-d`) of this process leave of that.
+/// What the kernel could give without swapping, and what the control groups and the limits (`ulimit
+/// -v`, `-d`) of this process leave of that.
 fn free(read: &dyn Fn(&Path) -> String) -> u64 {
     let available = |text: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -150,7 +158,7 @@ mod tests {
     fn caches_take_at_most_a_quarter_of_what_is_free_together() {
         static SHARES: Shares = Shares(AtomicU64::new(0));
         assert!(Share::of(MIB, 1).is_none(), "SQLite's own holds it");
-        assert_eq!(at_most(1024 * MIB, 512 * MIB), 192 * MIB, "of memory_max_mib");
+        assert_eq!(at_most(1024 * MIB, 512 * MIB), 192 * MIB, "of memory_mib");
         assert_eq!(at_most(32 * MIB, 512 * MIB), 8 * MIB, "a quarter of what is free");
         let whole = SHARES.give(72 * MIB, 96 * MIB, 1);
         let half_of_the_rest = SHARES.give(72 * MIB, 96 * MIB, 2);

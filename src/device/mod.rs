@@ -1,5 +1,6 @@
 //! Owns [`Device`]: one database's place on this device, and the effects that reach it.
-//! Promises: knows how, never whether; every effect goes through the trait [`Disk`] or SQLite's VFS.
+//! Promises: knows how, never whether; every effect goes through the trait [`Disk`] or SQLite's
+//! VFS.
 //! Never imports `decide`.
 
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod notify;
 pub mod output;
 pub mod pages;
 pub mod progress;
+pub mod signals;
 pub mod sqlite;
 pub mod supervisor;
 pub mod wal;
@@ -72,9 +74,11 @@ pub struct Device<'a> {
     pub files: DatabaseFiles,
     /// D.
     pub state: StateFolder,
-    /// A copy of the database that will be thrown away: its place is no mount of its own, and nothing is told of it to other runs.
+    /// A copy of the database that will be thrown away: its place is no mount of its own, and
+    /// nothing is told of it to other runs.
     pub is_copy: bool,
-    /// The main file that this run has looked at and opened; `None` before, and when another one has taken its name.
+    /// The main file that this run has looked at and opened; `None` before, and when another one
+    /// has taken its name.
     opened: Arc<Mutex<Option<Inode>>>,
 }
 
@@ -139,6 +143,7 @@ impl<'a> Device<'a> {
                 scratch_work: Some(SCRATCH_STEPS_MAX),
             },
             main,
+            show_rows: self.settings.show_rows,
             ..self.environment.sqlite
         }
     }
@@ -158,7 +163,8 @@ impl<'a> Device<'a> {
         Wait { clock: self.environment.clock, limit, stop: &self.environment.stop }
     }
 
-    /// Opens main. Whoever holds a lease on it has to release it now, and is waited for until `limit`.
+    /// Opens main. Whoever holds a lease on it has to release it now, and is waited for until
+    /// `limit`.
     ///
     /// # Errors
     /// As [`MainFile::open`]; in use where the lease stays.
@@ -199,15 +205,22 @@ impl<'a> Device<'a> {
             [self.files.main.clone(), self.files.journal(), self.files.wal(), self.files.shm()];
         files.iter().find_map(|path| {
             let stat = self.disk().stat(path).ok().flatten()?;
-            self.disk().check_access(path).err().filter(|error| error.kind() == std::io::ErrorKind::PermissionDenied)?;
+            self.disk()
+                .check_access(path)
+                .err()
+                .filter(|error| error.kind() == std::io::ErrorKind::PermissionDenied)?;
             let us = rustix::process::geteuid().as_raw();
             let (uid, gid, mode) = (stat.uid, stat.gid, stat.mode);
-            let cause = format!("it belongs to {uid}:{gid} with mode {mode:04o}, and uid {us} may not read and write it");
+            let cause = format!(
+                "it belongs to {uid}:{gid} with mode {mode:04o}, and uid {us} may not read and \
+                 write it"
+            );
             Some(Failure::new(Class::Storage, op, cause).at(path))
         })
     }
 
-    /// SQLite and the kernel name the main file whichever of the four they were refused: this names the one, and keeps their words.
+    /// SQLite and the kernel name the main file whichever of the four they were refused: this names
+    /// the one, and keeps their words.
     pub fn naming_the_refused(&self, failure: Failure) -> Failure {
         if failure.class != Class::Storage
             || failure.path.as_deref() != Some(&self.files.main)
@@ -272,8 +285,8 @@ impl<'a> Device<'a> {
         mounted(self.disk(), path)
     }
 
-    /// Why the partition that must be mounted at this path is taken for missing; `None` where it is there, and where nobody asks:
-    /// under `--root`, and for a copy.
+    /// Why the partition that must be mounted at this path is taken for missing; `None` where it is
+    /// there, and where nobody asks: under `--root`, and for a copy.
     pub fn not_mounted(&self, path: &Path) -> Option<Missing> {
         if self.is_copy
             || !self.environment.root.as_os_str().is_empty()
@@ -314,7 +327,8 @@ impl Ownership {
 /// Bytes of /etc/passwd and /etc/group that are read at most.
 const ACCOUNTS_BYTES_MAX: usize = 1 << 20;
 
-/// The number of a user or group: itself where it is one, else as /etc/passwd or /etc/group (under `--root`) has it.
+/// The number of a user or group: itself where it is one, else as /etc/passwd or /etc/group (under
+/// `--root`) has it.
 pub fn account(disk: &dyn Disk, file: &Path, name: &str) -> Option<u32> {
     if let Ok(number) = name.parse() {
         return Some(number);

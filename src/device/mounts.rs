@@ -1,5 +1,6 @@
 //! Owns the kernel's mount table: what is mounted at a path.
-//! Promises: a folder that a sandbox mounted on itself is told from the partition that belongs there.
+//! Promises: a folder that a sandbox mounted on itself is told from the partition that belongs
+//! there.
 //! Never mounts, and never looks outside `/proc`.
 
 use std::fmt;
@@ -16,8 +17,8 @@ const TABLE_BYTES_MAX: usize = 1 << 20;
 pub enum Mounted {
     /// Something else than what lies below it: a partition.
     Another,
-    /// What would be seen there without it. systemd's ReadWritePaths= and StateDirectory= do that to make a folder writable;
-    /// a rename over it is refused all the same.
+    /// What would be seen there without it. systemd's ReadWritePaths= and StateDirectory= do that
+    /// to make a folder writable; a rename over it is refused all the same.
     Itself,
 }
 

@@ -1,5 +1,6 @@
 //! Owns standard output and standard error: whole lines, without the library's buffer.
-//! Promises: what could not be written is an error, and a reader that is slow is waited for, for a while.
+//! Promises: what could not be written is an error, and a reader that is slow is waited for, for a
+//! while.
 //! Never makes text printable: whoever has text does.
 
 use std::io;
@@ -27,7 +28,8 @@ pub fn to_stderr(text: &str) -> io::Result<()> {
     put(io::stderr().as_fd(), text.as_bytes())
 }
 
-/// Without the library's buffer, which takes a descriptor that cannot be written for one that was written.
+/// Without the library's buffer, which takes a descriptor that cannot be written for one that was
+/// written.
 fn put(descriptor: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     let mut looks = 0;
     while !bytes.is_empty() {

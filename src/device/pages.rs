@@ -1,14 +1,18 @@
-//! Owns reading a database file page by page, without SQLite: the newest committed copy of a page, and the payload of a cell.
-//! Promises: any bytes are read to an answer; a claimed size is checked against the file; at most [`PAYLOAD_BYTES_MAX`] of it at once.
+//! Owns reading a database file page by page, without SQLite: the newest committed copy of a page,
+//! and the payload of a cell.
+//! Promises: any bytes are read to an answer; a claimed size is checked against the file; at most
+//! [`PAYLOAD_BYTES_MAX`] of it at once.
 //! Never writes, and never says which table a page belongs to.
 
 pub mod bits;
 mod format;
 pub mod free;
+pub mod header;
 pub mod keys;
 pub mod node;
 pub mod record;
 pub mod shape;
+pub mod soundness;
 pub mod tree;
 pub mod unreached;
 
@@ -24,12 +28,15 @@ pub use format::Encoding;
 use format::{Format, Found};
 use node::{Node, Payload};
 
-/// The longest row that is put together from its overflow pages. It, and some bits for each page, is what the reader holds in memory.
+/// The longest row that is put together from its overflow pages. It, and some bits for each page,
+/// is what the reader holds in memory.
 pub const PAYLOAD_BYTES_MAX: u64 = 16 << 20;
-/// How often, for each page of the file, an overflow page is read for a payload that is not whole; after that none is put together. Of
-/// many cells that lead into one long chain each reads all of it.
+/// How often, for each page of the file, an overflow page is read for a payload that is not whole;
+/// after that none is put together. Of many cells that lead into one long chain each reads all of
+/// it.
 const FAILED_PAGES_EACH: u64 = 4;
-/// The same for any file: one of few pages has as many chains that were left behind on each of them.
+/// The same for any file: one of few pages has as many chains that were left behind on each of
+/// them.
 const FAILED_PAGES_MIN: u64 = 4096;
 /// Pages of the largest file that is read: a bit for each is 2 MiB.
 const PAGES_MAX: u64 = 1 << 24;
@@ -64,7 +71,8 @@ pub struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    /// Finds out how the file is written: from its header, or from its pages where that is gone. `None` where neither can say.
+    /// Finds out how the file is written: from its header, or from its pages where that is gone.
+    /// `None` where neither can say.
     ///
     /// # Errors
     /// As `read`.
@@ -97,12 +105,18 @@ impl<'a> Pages<'a> {
         self.format.encoding()
     }
 
+    /// Bytes of a page.
+    pub fn page_bytes(&self) -> u64 {
+        self.format.page_bytes() as u64
+    }
+
     /// Bytes of a page that hold content.
     pub(super) fn usable(&self) -> usize {
         self.format.usable()
     }
 
-    /// The page, as the last commit left it; `false` where the file has none of this number.
+    /// The page, as the last commit left it, no longer than the file has it; `false` where it has
+    /// none of this number.
     ///
     /// # Errors
     /// As `read`; interrupted.
@@ -117,7 +131,9 @@ impl<'a> Pages<'a> {
             (Some(log), Some(at)) => (log, at),
             _ => (self.source.main, u64::from(number - 1) * bytes as u64),
         };
-        self.read_at(file, at, bytes, page)?;
+        // What a file that ends within a page does not have is no content: zeros would be.
+        let there = self.read_at(file, at, bytes, page)?;
+        page.truncate(there);
         Ok(true)
     }
 
@@ -126,26 +142,25 @@ impl<'a> Pages<'a> {
         Node::of(page, number == 1, self.usable())
     }
 
-    /// So many bytes, zeros behind the end of the file.
+    /// So many bytes, zeros behind the end of the file; and how many are there.
     fn read_at(
         &self,
         file: &dyn File,
         at: u64,
         bytes: usize,
         into: &mut Vec<u8>,
-    ) -> Result<(), Failure> {
+    ) -> Result<usize, Failure> {
         let source = &self.source;
         if source.stop.load(Ordering::Relaxed) {
             return Err(Failure::new(Class::Interrupted, source.op, "a stop signal came"));
         }
         into.clear();
         into.resize(bytes, 0);
-        file.read_at(at, into)
-            .map(drop)
-            .map_err(|error| Failure::io(source.op, source.path, &error))
+        file.read_at(at, into).map_err(|error| Failure::io(source.op, source.path, &error))
     }
 
-    /// All bytes of a cell's payload, its overflow pages in `used`; `false` where they are not all there, or others use them.
+    /// All bytes of a cell's payload, its overflow pages in `used`; `false` where they are not all
+    /// there, or others use them.
     ///
     /// # Errors
     /// As [`Pages::read`].

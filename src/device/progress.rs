@@ -38,7 +38,8 @@ fn watched() -> MutexGuard<'static, Option<Watched>> {
     WATCHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From now on work is shown: on standard error where it is a terminal that can, and to a supervisor that listens.
+/// From now on work is shown: on standard error where it is a terminal that can, and to a
+/// supervisor that listens.
 pub fn watch(wanted: bool) {
     let can = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
     let terminal = wanted && can && std::io::stderr().is_terminal();

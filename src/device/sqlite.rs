@@ -1,5 +1,7 @@
-//! Owns how this program opens SQLite: a few ways, each with the one set of pragmas that docs/design.md gives it.
-//! Promises: a connection closes with success before anybody probes; errors carry a class from the whitelist.
+//! Owns how this program opens SQLite: a few ways, each with the one set of pragmas that
+//! docs/design.md gives it.
+//! Promises: a connection closes with success before anybody probes; errors carry a class from the
+//! whitelist.
 //! Never decides what an answer means for the database.
 
 pub mod application;
@@ -12,16 +14,20 @@ pub mod checks;
 pub mod code;
 pub mod compare;
 pub mod contents;
+pub mod corrected;
 mod distrust;
 pub mod entries;
 mod errors;
 pub mod findings;
 pub mod foreign;
+pub mod given_back;
 mod heap;
+mod held;
 pub mod late;
 pub mod lost;
 pub mod missing;
 mod opening;
+mod orphans;
 mod partial;
 pub mod pour;
 pub mod rebuild;
@@ -30,7 +36,10 @@ pub mod rows;
 pub mod script;
 pub mod session;
 mod stand_ins;
+pub mod stuck;
 pub mod survey;
+pub mod unfit;
+mod values;
 mod virtual_rows;
 pub mod virtual_tables;
 pub mod watch;
@@ -39,21 +48,23 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use bootmigrate_model::{compile, references, refusal, schema};
+pub use bootmigrate_model::{compile, references, refusal, schema, weight};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::catalog::Versions;
 use crate::device::disk::{Anchor, Inode, Op, SystemDisk};
 use crate::device::memory::{holds_temporary_data, Share};
+use crate::device::pages::header::Made;
 use crate::device::sqlite::missing::Missing;
 use crate::device::sqlite::registered::Registered;
 use crate::error::{Class, Failure};
 use crate::reserved::HISTORY;
 use distrust::bound;
+pub use errors::is_of_too_much_text;
 pub(in crate::device) use errors::system_error;
-pub use errors::{class_of, describe, extended_code, is_constraint};
-use errors::{class_of_reading, is_not_utf8, is_out_of_memory, is_too_big};
+pub use errors::{class_of, describe, extended_code, is_constraint, is_of_a_statement};
+use errors::{class_of_reading, is_not_utf8, is_of_another_encoding, is_out_of_memory, is_too_big};
 use opening::{BESIDE, IMMUTABLE, WRITING};
 use watch::{Limits, Watch};
 
@@ -75,6 +86,8 @@ pub struct Sqlite<'a> {
     pub main: Option<(&'a Path, Inode)>,
     /// The folders that this run holds; `None` for one that walks to them anew.
     pub disk: Option<&'a SystemDisk>,
+    /// A sentence may have the contents of a row.
+    pub show_rows: bool,
 }
 
 /// Journal mode of an open database.
@@ -91,8 +104,12 @@ pub struct Database {
     pub(in crate::device) connection: Connection,
     /// Closed after the connection, which may open side files until then.
     anchor: Option<Anchor>,
+    /// A VFS of ours that it was opened with.
+    vfs: Option<&'static str>,
     path: PathBuf,
     watch: Arc<Watch>,
+    /// A sentence may have the contents of a row.
+    pub show_rows: bool,
     /// Of the memory for page caches; `None` while it has SQLite's own.
     cache: Cell<Option<Share>>,
     /// The table that no migration may touch.
@@ -102,7 +119,8 @@ pub struct Database {
 }
 
 impl<'a> Sqlite<'a> {
-    /// Reads without any lock or write (`immutable=1`): only where no side file has content. What it says is damage is looked at again.
+    /// Reads without any lock or write (`immutable=1`): only where no side file has content. What
+    /// it says is damage is looked at again.
     ///
     /// # Errors
     /// As SQLite's open.
@@ -130,8 +148,9 @@ impl<'a> Sqlite<'a> {
         self.open(op, path, BESIDE)
     }
 
-    /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and a hot journal that they recover.
-    /// Whoever closes last brings a WAL into main; `wal_stays` leaves that to an application, whose WAL it is.
+    /// Opens as any application would, beside the ones that run: SQLite's ordinary locks, and a hot
+    /// journal that they recover. Whoever closes last brings a WAL into main; `wal_stays` leaves
+    /// that to an application, whose WAL it is.
     ///
     /// # Errors
     /// As SQLite's open.
@@ -143,7 +162,8 @@ impl<'a> Sqlite<'a> {
         Ok(database)
     }
 
-    /// Opens for changing rows beside running applications: their locks, foreign keys as they have them, every commit durable.
+    /// Opens for changing rows beside running applications: their locks, foreign keys as they have
+    /// them, every commit durable.
     ///
     /// # Errors
     /// As SQLite's open.
@@ -156,10 +176,12 @@ impl<'a> Sqlite<'a> {
         Ok(database)
     }
 
-    /// Opens for a change of the live database: EXCLUSIVE from the first statement on, EXTRA or FULL, foreign keys off.
+    /// Opens for a change of the live database: EXCLUSIVE from the first statement on, EXTRA or
+    /// FULL, foreign keys off.
     ///
     /// # Errors
-    /// In use where another connection is open; else as SQLite's open, a hot journal's rollback included.
+    /// In use where another connection is open; else as SQLite's open, a hot journal's rollback
+    /// included.
     pub fn work(&self, op: Op, path: &Path, size: u64) -> Result<(Database, Journal), Failure> {
         let mut database = self.open(op, path, WRITING)?;
         database.run(op, "PRAGMA locking_mode = EXCLUSIVE")?;
@@ -173,7 +195,8 @@ impl<'a> Sqlite<'a> {
         Ok((database, journal))
     }
 
-    /// Opens a file that nobody trusts before it is finished and synced as a whole: a journal in memory (of a large file beside it), no syncs.
+    /// Opens a file that nobody trusts before it is finished and synced as a whole: a journal in
+    /// memory (of a large file beside it), no syncs.
     ///
     /// # Errors
     /// As SQLite's open.
@@ -225,8 +248,10 @@ impl<'a> Sqlite<'a> {
         Ok(Database {
             connection,
             anchor: None,
+            vfs: None,
             path: path.to_path_buf(),
             watch,
+            show_rows: self.show_rows,
             cache: Cell::default(),
             history_table: HISTORY.to_owned(),
             history_versions: Versions::Int4,
@@ -241,8 +266,8 @@ impl<'a> Sqlite<'a> {
 }
 
 impl Database {
-    /// A database that goes when it is closed: in memory, and in SQLITE_TMPDIR where it grows beyond SQLite's cache. What stops this one
-    /// stops it too.
+    /// A database that goes when it is closed: in memory, and in SQLITE_TMPDIR where it grows
+    /// beyond SQLite's cache. What stops this one stops it too.
     ///
     /// # Errors
     /// No memory.
@@ -251,15 +276,21 @@ impl Database {
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let path = PathBuf::from("a temporary database");
-        let mut connection = Connection::open_with_flags("", flags)
-            .map_err(|error| failure_of(op, &path, &error))?;
+        // With the rights that this one has.
+        let opened = match self.vfs {
+            Some(vfs) => Connection::open_with_flags_and_vfs("", flags, vfs),
+            None => Connection::open_with_flags("", flags),
+        };
+        let mut connection = opened.map_err(|error| failure_of(op, &path, &error))?;
         let watch = Arc::clone(&self.watch);
         watch.begin(&mut connection).map_err(|error| failure_of(op, &path, &error))?;
         let database = Database {
             connection,
             anchor: None,
+            vfs: None,
             path,
             watch,
+            show_rows: self.show_rows,
             cache: Cell::default(),
             history_table: HISTORY.to_owned(),
             history_versions: Versions::Int4,
@@ -267,6 +298,18 @@ impl Database {
         // It is never read after a crash.
         database.run(op, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
         Ok(database)
+    }
+
+    /// Of a file without content: its pages are to be made so.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn make_as(&self, op: Op, made: Made) -> Result<(), Failure> {
+        let Made { page_bytes, auto_vacuum } = made;
+        self.run(
+            op,
+            &format!("PRAGMA page_size = {page_bytes}; PRAGMA auto_vacuum = {auto_vacuum}"),
+        )
     }
 
     fn leave_the_wal(&self, op: Op) -> Result<(), Failure> {
@@ -320,7 +363,8 @@ impl Database {
         self.run(op, "COMMIT")
     }
 
-    /// Rolls back where a transaction is still open; after an error SQLite may have done so by itself.
+    /// Rolls back where a transaction is still open; after an error SQLite may have done so by
+    /// itself.
     pub fn rollback(&self) {
         if self.in_transaction() {
             if let Err(error) = self.connection.execute_batch("ROLLBACK") {
@@ -337,7 +381,8 @@ impl Database {
         !self.connection.is_autocommit()
     }
 
-    /// Moves the WAL's content into main and empties it; `false` where somebody kept it from finishing.
+    /// Moves the WAL's content into main and empties it; `false` where somebody kept it from
+    /// finishing.
     ///
     /// # Errors
     /// As SQLite.
@@ -381,7 +426,8 @@ impl Database {
         Ok(u64::try_from(bytes).unwrap_or(0))
     }
 
-    /// Adds the limit that a migration has set, which SQLite calls "full" too. In memory there is no disk that could be.
+    /// Adds the limit that a migration has set, which SQLite calls "full" too. In memory there is
+    /// no disk that could be.
     pub(in crate::device) fn limited(&self, mut failure: Failure) -> Failure {
         if failure.class == Class::NoSpace {
             failure.size_limit = self.size_limit();
@@ -424,10 +470,12 @@ fn failure_of(op: Op, path: &Path, error: &rusqlite::Error) -> Failure {
         .code(extended_code(error))
         .because(system);
     if Missing::of(error).is_some() {
-        // The application has what this firmware's migrator does not: neither damage nor the storage's fault.
+        // The application has what this firmware's migrator does not: neither damage nor the
+        // storage's fault.
         failure.class = Class::Catalogue;
-    } else if is_not_utf8(error) {
-        // A statement of ours reads names and texts of the schema, which SQLite makes of UTF-8 alone: the file was changed from outside.
+    } else if is_not_utf8(error) || is_of_another_encoding(&failure) {
+        // A statement of ours reads names and texts of the schema, which SQLite makes of UTF-8
+        // alone: the file was changed from outside.
         failure.class = Class::Damaged;
     } else if failure.class == Class::Failed {
         // A statement of ours, not of a migration: never a reason for a fallback.
@@ -443,40 +491,5 @@ pub fn version_number() -> u32 {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_is_not_utf8_is_damage_where_it_is_read_by_us() {
-        let connection = Connection::open_in_memory().unwrap();
-        let error = connection
-            .query_row("SELECT CAST(x'61ff' AS TEXT)", [], |row| row.get::<_, String>(0))
-            .unwrap_err();
-        assert_eq!(
-            (class_of(&error), failure_of(Op("test"), Path::new("/x"), &error).class),
-            (Class::Failed, Class::Damaged)
-        );
-    }
-
-    #[test]
-    fn only_the_whitelist_counts_as_failed() {
-        let class = |code: i32| {
-            class_of(&rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
-        };
-        let failed: Vec<i32> = (1..=100).filter(|code| class(*code) == Class::Failed).collect();
-        // ERROR, TOOBIG, CONSTRAINT, MISMATCH, AUTH, RANGE
-        assert_eq!(failed, [1, 18, 19, 20, 23, 25]);
-        let damaged: Vec<i32> = (1..=100).filter(|code| class(*code) == Class::Damaged).collect();
-        assert_eq!(damaged, [11, 26]);
-        assert_eq!(
-            [class(5), class(6), class(13), class(9)],
-            [Class::InUse, Class::InUse, Class::NoSpace, Class::Interrupted]
-        );
-        assert_eq!([class(10), class(8), class(7), class(14), class(21)], [Class::Storage; 5]);
-        // Extended codes keep their class: a trigger's RAISE, a full disk's I/O error, a corrupt index.
-        assert_eq!(
-            [class(1811), class(3338 & 0xff), class(779)],
-            [Class::Failed, Class::Storage, Class::Damaged]
-        );
-    }
-}
+#[path = "sqlite_tests.rs"]
+mod tests;

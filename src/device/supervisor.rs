@@ -1,39 +1,12 @@
-//! Owns what stands around a run: stop signals, ready files and the report on /run.
+//! Owns what stands around a run: ready files and the report on /run.
 //! Promises: a ready file exists exactly while this firmware's applications may open the database.
 //! Never changes an outcome: what cannot be written here is said and forgotten.
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::Arc;
 
 use crate::config::names::RUN_FOLDER;
 use crate::device::disk::{parent, system_text, Disk, Op, Open, Rename};
-
-/// Raised by SIGTERM, SIGINT and SIGXCPU (a limit on time, whose default kills); what [`forget_signals`] names is caught and forgotten.
-///
-/// # Errors
-/// As `sigaction`.
-pub fn watch_signals() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGXCPU] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
-    forget_signals()?;
-    Ok(stop)
-}
-
-/// Signals whose default kills, though the call that they come with says all that matters: SIGIO, which a broken lease sends, and SIGXFSZ,
-/// where a file would become larger than a limit allows.
-///
-/// # Errors
-/// As `sigaction`.
-pub fn forget_signals() -> io::Result<()> {
-    for signal in [libc::SIGIO, libc::SIGXFSZ] {
-        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
-    }
-    Ok(())
-}
 
 /// Bytes of the kernel's random number for a boot that are read at most.
 const BOOT_ID_BYTES_MAX: usize = 64;
@@ -47,6 +20,20 @@ pub fn boot_id(disk: &dyn Disk) -> String {
 
 /// Bytes of a ready file that are read at most: a version and the end of its line.
 const READY_BYTES_MAX: usize = "9223372036854775807\n".len();
+
+/// Bytes of a scrub's position that are read at most: three numbers.
+const POSITION_BYTES_MAX: usize = 64;
+
+/// Where a scrub was stopped, and in which file: another one has other pages there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScrubPosition {
+    /// The page that it comes to next.
+    pub page: u32,
+    /// The file's inode; it is the same file only within one boot.
+    pub inode: u64,
+    /// How many pages the file had.
+    pub pages: u32,
+}
 
 /// The files on /run.
 pub struct RunFolder<'a> {
@@ -69,7 +56,8 @@ impl<'a> RunFolder<'a> {
         self.folder.join("unconfirmed").join(database)
     }
 
-    /// Notes that a COMMIT of this database failed in this boot: the kernel shows what storage may not have.
+    /// Notes that a COMMIT of this database failed in this boot: the kernel shows what storage may
+    /// not have.
     ///
     /// # Errors
     /// As `open` and `write`.
@@ -77,7 +65,8 @@ impl<'a> RunFolder<'a> {
         self.write(&self.unconfirmed(database), boot_id(self.disk).as_bytes())
     }
 
-    /// It was noted in this boot. A container's `/run` may outlive the boot, and the note then means nothing.
+    /// It was noted in this boot. A container's `/run` may outlive the boot, and the note then
+    /// means nothing.
     pub fn is_unconfirmed(&self, database: &str) -> bool {
         let noted = system_text(self.disk, &self.unconfirmed(database), BOOT_ID_BYTES_MAX);
         !noted.is_empty() && noted == boot_id(self.disk)
@@ -125,12 +114,57 @@ impl<'a> RunFolder<'a> {
         self.write(&self.ready(database), format!("{version}\n").as_bytes())
     }
 
+    /// Where a scrub of this boot was stopped; `None` where none was.
+    pub fn scrub_position(&self, database: &str) -> Option<ScrubPosition> {
+        let text = system_text(self.disk, &self.scrubbed(database), POSITION_BYTES_MAX);
+        let mut words = text.split_whitespace();
+        Some(ScrubPosition {
+            page: words.next()?.parse().ok().filter(|page| *page > 0)?,
+            inode: words.next()?.parse().ok()?,
+            pages: words.next()?.parse().ok()?,
+        })
+    }
+
+    /// Keeps it until the device is switched off; where that cannot be, the next one begins again.
+    pub fn note_scrub_position(&self, database: &str, at: ScrubPosition) {
+        if Some(at) != self.scrub_position(database) {
+            let text = format!("{} {} {}\n", at.page, at.inode, at.pages);
+            if let Err(error) = self.write(&self.scrubbed(database), text.as_bytes()) {
+                log::warn!("{database}: where the scrub stopped cannot be noted: {error}.");
+            }
+        }
+    }
+
+    /// The next scrub begins at the first page.
+    pub fn forget_scrub_position(&self, database: &str) {
+        if let Err(error) = self.disk.unlink(OP, &self.scrubbed(database)) {
+            if error.kind() != io::ErrorKind::NotFound {
+                log::warn!("{database}: where a scrub had stopped stays noted: {error}.");
+            }
+        }
+    }
+
+    fn scrubbed(&self, database: &str) -> PathBuf {
+        self.folder.join("scrub").join(database)
+    }
+
     /// Puts the report in place, whole.
     ///
     /// # Errors
     /// As `open`, `write` and `rename`.
     pub fn write_report(&self, json: &str) -> io::Result<()> {
         self.write(&self.folder.join("status.json"), json.as_bytes())
+    }
+
+    /// Takes the report away: what it says of a database is no longer so.
+    ///
+    /// # Errors
+    /// As `unlink`.
+    pub fn remove_report(&self) -> io::Result<()> {
+        match self.disk.unlink(OP, &self.folder.join("status.json")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

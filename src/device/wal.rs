@@ -1,5 +1,7 @@
-//! Owns reading a write-ahead log by its format: which pages its commits hold, and of which main file they are the continuation.
-//! Promises: a frame counts as SQLite counts it, by salts and checksums up to the last commit; reads in pieces of one page.
+//! Owns reading a write-ahead log by its format: which pages its commits hold, and of which main
+//! file they are the continuation.
+//! Promises: a frame counts as SQLite counts it, by salts and checksums up to the last commit;
+//! reads in pieces of one page.
 //! Never writes, and never decides what a log that does not fit means.
 
 use std::collections::BTreeMap;
@@ -48,8 +50,8 @@ pub fn frames(wal: &dyn File, stop: &AtomicBool) -> io::Result<Option<Frames>> {
     Ok((pages > 0).then_some(Frames { page_bytes, pages, held }))
 }
 
-/// Why a main file of this header and size cannot be what the log was written beside; `None` where it can, or where the log has no
-/// commit.
+/// Why a main file of this header and size cannot be what the log was written beside; `None` where
+/// it can, or where the log has no commit.
 ///
 /// # Errors
 /// As `read`.
@@ -70,7 +72,8 @@ pub fn misfit(
     }
     let main_counter = number(main_header, 24);
     Ok(commits.counters.and_then(|(first, last)| {
-        // The first page 1 of a log counts one up from main's, or has the same count; a checkpoint copies any of them.
+        // The first page 1 of a log counts one up from main's, or has the same count; a checkpoint
+        // copies any of them.
         let (since, until) = (
             main_counter.wrapping_sub(first.wrapping_sub(1)),
             last.wrapping_sub(first.wrapping_sub(1)),
@@ -85,7 +88,8 @@ pub fn misfit(
 }
 
 impl Commits {
-    /// Pages behind the end of a main file of so many that it does not hold. A commit may claim four thousand million of them.
+    /// Pages behind the end of a main file of so many that it does not hold. A commit may claim
+    /// four thousand million of them.
     fn missing(&self, main_pages: u64) -> u64 {
         if self.pages <= main_pages {
             return 0;

@@ -1,7 +1,9 @@
-//! Owns the folder of a file that SQLite opens by itself, held open for as long as SQLite may open another file beside it.
-//! Promises: a file that is opened through the anchor's path lies in the folder that was walked to, whatever takes that folder's place
-//!   meanwhile; and it is the file that was looked at.
-//! Never used where nobody but this user could put another folder or file there, nor where there is no `/proc`.
+//! Owns the folder of a file that SQLite opens by itself, held open for as long as SQLite may open
+//! another file beside it.
+//! Promises: a file that is opened through the anchor's path lies in the folder that was walked to,
+//! whatever takes that folder's place meanwhile; and it is the file that was looked at.
+//! Never used where nobody but this user could put another folder or file there, nor where there is
+//! no `/proc`.
 
 use std::ffi::OsString;
 use std::io;
@@ -14,10 +16,12 @@ use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::folders::Folder;
+use super::rights::{Owner, Rights};
 use super::super_journal::SuperJournal;
 use super::system::{stat_of, SystemDisk};
 use super::walk::is_private;
 use super::Disk;
+use crate::config::names::side;
 use crate::error::kind::{Untrusted, Why, WrongKind};
 
 /// Device and inode.
@@ -34,8 +38,8 @@ type Opened = (String, Option<Inode>);
 /// How it is found out what SQLite has opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closeness {
-    /// By the one descriptor that it must have got, the lowest that was free: enough but for other threads, and for a file that SQLite
-    /// had kept open.
+    /// By the one descriptor that it must have got, the lowest that was free: enough but for other
+    /// threads, and for a file that SQLite had kept open.
     Quick,
     /// By all descriptors of this process, before and after.
     Everything,
@@ -55,17 +59,22 @@ pub struct Anchor {
     named: PathBuf,
     file: Option<Inode>,
     before: Before,
-    /// Of the journal that SQLite may roll back: it would know its own journal's name only by the application's path.
+    /// Of the journal that SQLite may roll back: it would know its own journal's name only by the
+    /// application's path.
     left: Option<SuperJournal>,
+    /// Whose rights SQLite needs; `None` for this process's own.
+    pub owner: Option<Owner>,
     folder: Rc<Folder>,
     name: OsString,
 }
 
 impl Anchor {
-    /// Looks at the file in its folder. `None`: the path itself is as good, or nothing better is there.
+    /// Looks at the file in its folder. `None`: the path itself is as good, or nothing better is
+    /// there.
     ///
     /// # Errors
-    /// As the walk; [`WrongKind`] where the file is not a regular one; [`Untrusted`] where it is not `known`.
+    /// As the walk; [`WrongKind`] where the file is not a regular one; [`Untrusted`] where it is
+    /// not `known`.
     pub fn of(
         disk: &SystemDisk,
         path: &Path,
@@ -98,12 +107,22 @@ impl Anchor {
             }
             Closeness::Everything => Before::All(descriptors()?),
         };
+        // A side file of root's, or of who shares the database's group, needs this process's own
+        // rights.
+        let beside = ["-journal", "-wal", "-shm"].map(|suffix| side(path, suffix));
+        let owner = disk.owner_at(path, &held).filter(|owner| {
+            let is_his = |path: &PathBuf| {
+                disk.stat(path).is_ok_and(|found| found.is_none_or(|found| found.uid == owner.uid))
+            };
+            beside.iter().all(is_his)
+        });
         Ok(Some(Anchor {
             path: through,
             named: path.to_owned(),
             file,
             before,
             left: None,
+            owner,
             folder: held.folder,
             name: held.name,
         }))
@@ -115,7 +134,8 @@ impl Anchor {
         self.left = SuperJournal::named_by(self.folder.as_fd(), &journal);
     }
 
-    /// The file was opened by the anchor's path: it is the one that was looked at. `false` where a quick look cannot tell.
+    /// The file was opened by the anchor's path: it is the one that was looked at. `false` where a
+    /// quick look cannot tell.
     ///
     /// # Errors
     /// [`Untrusted`] where it is not; else as `readdir`.
@@ -145,6 +165,7 @@ impl Anchor {
 impl Drop for Anchor {
     fn drop(&mut self) {
         if let Some(left) = &self.left {
+            let _rights = Rights::of(self.owner);
             left.remove_if_done(self.folder.as_fd());
         }
     }

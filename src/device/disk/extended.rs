@@ -1,5 +1,6 @@
 //! Owns extended attributes: access lists, a security label, the user's own.
-//! Promises: a new file gets those of the one that it stands for, no more and no fewer; a list that cannot be kept opens nothing.
+//! Promises: a new file gets those of the one that it stands for, no more and no fewer; a list that
+//! cannot be kept opens nothing.
 //! Never copies what is true of one file's content alone.
 
 use std::fs;
@@ -12,7 +13,8 @@ use rustix::fs::XattrFlags;
 /// The kernel's own limits of the names together, and of one value.
 const NAMES_BYTES_MAX: usize = 64 << 10;
 const VALUE_BYTES_MAX: usize = 64 << 10;
-/// The access list. The permission bits of the group are its mask then, and not the group's own rights.
+/// The access list. The permission bits of the group are its mask then, and not the group's own
+/// rights.
 const ACCESS_LIST: &[u8] = b"system.posix_acl_access";
 /// Hashes of the content, rights of a program, and what an overlay notes of its layers.
 const OF_ONE_FILE: [&[u8]; 4] =
@@ -40,7 +42,8 @@ pub(super) fn of(path: &Path) -> Vec<Extended> {
     split(&names, length).filter_map(read).collect()
 }
 
-/// Gives the file these and takes every other away, as far as the kernel lets us: a label that cannot be set is not worth a device.
+/// Gives the file these and takes every other away, as far as the kernel lets us: a label that
+/// cannot be set is not worth a device.
 pub(super) fn set(file: &fs::File, wanted: &[Extended]) -> io::Result<()> {
     let mut names = vec![0; NAMES_BYTES_MAX];
     let length = rustix::fs::flistxattr(file, names.as_mut_slice()).unwrap_or(0);

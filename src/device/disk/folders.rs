@@ -1,6 +1,7 @@
 //! Owns the folders that a run has walked to: each is held open, and walked to once.
-//! Promises: what lies below a held folder is reached through its descriptor, whatever takes the folder's name meanwhile; a folder that
-//!   this program renames or removes is no longer held, and those of a database are walked to anew when it begins.
+//! Promises: what lies below a held folder is reached through its descriptor, whatever takes the
+//! folder's name meanwhile; a folder that this program renames or removes is no longer held, and
+//! those of a database are walked to anew when it begins.
 //! Never holds more than a few, and follows no link but those that the walk follows.
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +16,8 @@ use rustix::io::retry_on_intr;
 
 use super::walk;
 
-/// Folders that are held: those of one database, of /run and of /etc. A thousand databases need no more descriptors than one.
+/// Folders that are held: those of one database, of /run and of /etc. A thousand databases need no
+/// more descriptors than one.
 const HELD_MAX: usize = 8;
 
 /// A folder is opened again for what O_PATH does not allow.
@@ -71,7 +73,8 @@ impl Folder {
     }
 }
 
-/// A name in a folder that is held: whatever takes the folder's place meanwhile, the name is looked up in this one.
+/// A name in a folder that is held: whatever takes the folder's place meanwhile, the name is looked
+/// up in this one.
 pub(super) struct Held {
     pub folder: Rc<Folder>,
     /// One component; `.` for the folder itself.
@@ -79,9 +82,22 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// For a call that takes nothing but a path: through the descriptor where there is a `/proc`, else `path`, as it was written.
+    /// For a call that takes nothing but a path: through the descriptor where there is a `/proc`,
+    /// else `path`, as it was written.
     pub fn path(&self, path: &Path) -> PathBuf {
         self.folder.shown().map_or_else(|| path.to_owned(), |folder| folder.join(&self.name))
+    }
+
+    /// The folder belongs to this user.
+    pub fn is_in_a_folder_of(&self, uid: u32) -> bool {
+        self.folder.stat().is_ok_and(|folder| folder.st_uid == uid)
+    }
+
+    /// Opens what has this name, and is no link.
+    pub fn open(&self, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        Ok(retry_on_intr(|| {
+            openat(&self.folder, &self.name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, mode)
+        })?)
     }
 
     /// What has this name, a link included.
@@ -93,10 +109,7 @@ impl Held {
 impl Folders {
     /// Opens what the path names, without following a link in its last place.
     pub fn open(&self, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
-        let held = self.hold(path)?;
-        Ok(retry_on_intr(|| {
-            openat(&held.folder, &held.name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, mode)
-        })?)
+        self.hold(path)?.open(flags, mode)
     }
 
     /// What the path names, a link in its last place included.
@@ -107,7 +120,8 @@ impl Folders {
         }
     }
 
-    /// The folder at this path; a link in its last place is followed where its own folder allows it.
+    /// The folder at this path; a link in its last place is followed where its own folder allows
+    /// it.
     pub fn folder(&self, path: &Path) -> io::Result<Rc<Folder>> {
         if let Some(known) = self.known(path) {
             return Ok(known);

@@ -46,14 +46,16 @@ fn answer(result: io::Result<i32>) -> io::Result<Lease> {
 }
 
 fn fcntl(file: &std::fs::File, command: i32, argument: i32) -> io::Result<i32> {
-    // SAFETY: the descriptor is open for as long as `file` is borrowed, and these commands take an integer.
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and these commands take an
+    // integer.
     match unsafe { libc::fcntl(file.as_fd().as_raw_fd(), command, argument) } {
         -1 => Err(io::Error::last_os_error()),
         value => Ok(value),
     }
 }
 
-/// Runs one call with another effective user; this program has one thread, and gets its rights back before it goes on.
+/// Runs one call with another effective user; this program has one thread, and gets its rights back
+/// before it goes on.
 fn as_user(owner: u32, call: impl FnOnce() -> io::Result<Lease>) -> io::Result<Lease> {
     let effective = |uid: Uid| rustix::thread::set_thread_res_uid(None, Some(uid), None);
     if effective(Uid::from_raw(owner)).is_err() {

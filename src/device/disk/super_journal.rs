@@ -1,9 +1,12 @@
-//! Owns the super-journal of a transaction over several databases, which SQLite leaves where it was given another path than the application's.
-//! Promises: removed when every journal that it names has been rolled back, and not before; only from the database's own folder.
+//! Owns the super-journal of a transaction over several databases, which SQLite leaves where it was
+//! given another path than the application's.
+//! Promises: removed when every journal that it names has been rolled back, and not before; only
+//! from the database's own folder.
 //! Never decides what is rolled back: that SQLite has done by then.
 //!
-//! The format is SQLite's (`readSuperJournal` and `pager_delsuper` in its pager): a journal ends with the super-journal's path, the path's
-//! length, the sum of its bytes, and eight bytes of magic; a super-journal is the paths of its journals, each with a NUL at its end.
+//! The format is SQLite's (`readSuperJournal` and `pager_delsuper` in its pager): a journal ends
+//! with the super-journal's path, the path's length, the sum of its bytes, and eight bytes of
+//! magic; a super-journal is the paths of its journals, each with a NUL at its end.
 
 use std::fs::File;
 use std::io;
@@ -53,8 +56,9 @@ impl SuperJournal {
         Ok(is_one.then_some(SuperJournal(path)))
     }
 
-    /// Removes it from this folder where no journal names it any more. What cannot be looked at keeps it, and so does a journal that lies
-    /// elsewhere: its folder may not be mounted, or have another path here, and a left super-journal costs some bytes.
+    /// Removes it from this folder where no journal names it any more. What cannot be looked at
+    /// keeps it, and so does a journal that lies elsewhere: its folder may not be mounted, or have
+    /// another path here, and a left super-journal costs some bytes.
     pub fn remove_if_done(&self, folder: BorrowedFd<'_>) {
         let (home, name) = parts(&self.0);
         let Some((file, size)) = open(folder, name).filter(|(_, size)| *size <= NAMES_BYTES_MAX)

@@ -1,45 +1,46 @@
 //! Owns [`SystemDisk`]: the kernel's file system behind the trait [`Disk`].
-//! Promises: one verb is the walk to a folder, one system call (or one loop of the same call) relative to that folder's descriptor, and a
-//!   look at what is opened.
-//! Never retries a failed fsync, never follows a symbolic link that somebody else may have put there.
+//! Promises: one verb is the walk to a folder, one system call (or one loop of the same call)
+//! relative to that folder's descriptor, and a look at what is opened.
+//! Never retries a failed fsync, never follows a symbolic link that somebody else may have put
+//! there.
 #![allow(clippy::disallowed_methods)] // The one place for std::fs.
 
-use std::cell::OnceCell;
+mod file;
+
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt as _, MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use fs2::FileExt;
 use rustix::fs::{accessat, fstat, linkat, mkdirat, renameat, renameat_with, statat, unlinkat};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, CWD};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use file::SystemFile;
+
 use super::folders::{Folders, Held};
+use super::rights::{Owned, Owner, Rights};
 use super::{
-    extended, go_on, lease, walk, written, Disk, Extended, File, FileKind, Lease, Op, Open, Rename,
-    Space, Stat, WrongKind,
+    extended, remove, walk, written, Disk, Extended, File, FileKind, Op, Open, Rename, Space, Stat,
+    WrongKind,
 };
 use crate::error::kind::{Untrusted, Why, FOLDER};
 
-/// The kernel's file system, as one run sees it: a folder that it has walked to is held until the run is over, or it has walked to some more.
+/// The kernel's file system, as one run sees it: a folder that it has walked to is held until the
+/// run is over, or it has walked to some more.
 #[derive(Debug, Default)]
 pub struct SystemDisk {
     folders: Folders,
     is_root: OnceCell<bool>,
+    /// A database was worked on.
+    has_begun: Cell<bool>,
+    /// Of the databases that were worked on.
+    owned: RefCell<Vec<Owned>>,
 }
-
-struct SystemFile {
-    file: fs::File,
-    /// `None` of one that this run has made.
-    opened: Option<Stat>,
-}
-
-/// Bytes of a file that are copied between two looks at the stop signal: less than a second of a slow flash card.
-const COPIED_AT_ONCE_BYTES: u64 = 4 << 20;
 
 /// `f_type` of FAT, exFAT and NTFS (by either driver), as linux/magic.h and their sources have it.
 const WITHOUT_MODES: [rustix::fs::FsWord; 4] = [0x4d44, 0x2011_bab0, 0x5346_544e, 0x7366_746e];
@@ -96,6 +97,7 @@ impl Disk for SystemDisk {
 
     fn check_access(&self, path: &Path) -> io::Result<()> {
         let held = self.folders.hold(path)?;
+        let _rights = self.rights(path, &held);
         Ok(accessat(
             &held.folder,
             &held.name,
@@ -124,6 +126,20 @@ impl Disk for SystemDisk {
         self.folders.forget_way_to(folder);
     }
 
+    fn begin_in(&self, folder: &Path) {
+        if self.has_begun.replace(true) {
+            self.walk_anew(folder);
+        }
+    }
+
+    fn act_for(&self, owned: Owned) {
+        if self.is_root() {
+            let mut known = self.owned.borrow_mut();
+            known.retain(|one| one.state != owned.state);
+            known.push(owned);
+        }
+    }
+
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         let opened = match self.folders.listing(folder) {
             Ok(opened) => opened,
@@ -144,7 +160,8 @@ impl Disk for SystemDisk {
             // What is no longer than a page the kernel hands over at once.
             Some(opened) if max <= PAGE_BYTES + 1 => {
                 let mut bytes = vec![0; max];
-                let read = regular(path, opened.into())?.file.read(&mut bytes)?;
+                // What is none of its files hands over nothing, or an error.
+                let read = fs::File::from(opened).read(&mut bytes)?;
                 bytes.truncate(read);
                 return Ok(bytes);
             }
@@ -187,11 +204,14 @@ impl Disk for SystemDisk {
             Open::Read => self.open_file(path, OFlags::RDONLY)?,
             Open::ReadWrite => self.open_file(path, OFlags::RDWR)?,
             Open::CreateNew { mode } => {
-                SystemFile { file: self.create(path, OFlags::EXCL, mode)?, opened: None }
+                // Where something has the name, the call fails.
+                SystemFile { file: self.create(path, OFlags::EXCL, mode, || None)?, opened: None }
             }
             Open::Create { mode } => {
-                self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, stat.kind))?;
-                regular(path, self.create(path, OFlags::empty(), mode)?)?
+                let found = self.stat(path)?;
+                found.map_or(Ok(()), |stat| WrongKind::unless_file(path, stat.kind))?;
+                let owner = || found.map(|stat| stat.uid);
+                regular(path, self.create(path, OFlags::empty(), mode, owner)?)?
             }
         };
         Ok(Box::new(file))
@@ -200,7 +220,18 @@ impl Disk for SystemDisk {
     fn make_folder(&self, _op: Op, path: &Path, mode: u32) -> io::Result<()> {
         self.folders.forget(path);
         let held = self.folders.hold(path)?;
-        Ok(mkdirat(&held.folder, &held.name, Mode::from_raw_mode(mode))?)
+        let owner = self.owner_at(path, &held);
+        let rights = Rights::of(owner);
+        mkdirat(&held.folder, &held.name, Mode::from_raw_mode(mode))?;
+        drop(rights);
+        // A mask, or the folder's default list, may have kept its owner out.
+        let made = held.open(OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        let found = fstat(&made)?;
+        let ours = owner.map_or(geteuid().as_raw(), |owner| owner.uid) == found.st_uid;
+        if ours && (found.st_mode ^ mode) & 0o700 != 0 {
+            rustix::fs::fchmod(made, Mode::from_raw_mode(mode))?;
+        }
+        Ok(())
     }
 
     fn set_owner(&self, _op: Op, path: &Path, uid: u32, gid: u32) -> io::Result<()> {
@@ -211,12 +242,13 @@ impl Disk for SystemDisk {
         if (now.uid(), now.gid()) == (uid, gid) {
             return Ok(());
         }
-        // Whoever owns the folder above may have put another one in its place: what has an owner or a content is not given away.
+        // Whoever owns the folder above may have put another one in its place: what has an owner or
+        // a content is not given away.
         if !names_in(folder)?.is_empty() {
             return Err(Untrusted { path: path.to_owned(), why: Why::Another }.into());
         }
         // Also the answer of file systems that decide themselves whose a new folder is (vfat, NFS).
-        if now.uid() != geteuid().as_raw() {
+        if ![geteuid().as_raw(), uid].contains(&now.uid()) {
             return Err(Errno::PERM.into());
         }
         std::os::unix::fs::fchown(&file, Some(uid), Some(gid))
@@ -227,6 +259,7 @@ impl Disk for SystemDisk {
         let (from, to) = (self.folders.hold(from)?, self.folders.hold(to)?);
         self.folders.forget(names.0);
         self.folders.forget(names.1);
+        let _rights = self.rights_of_both(names, (&from, &to));
         let flags = match how {
             Rename::Replace => {
                 return Ok(renameat(&from.folder, &from.name, &to.folder, &to.name)?)
@@ -234,7 +267,8 @@ impl Disk for SystemDisk {
             Rename::NoReplace => RenameFlags::NOREPLACE,
         };
         match renameat_with(&from.folder, &from.name, &to.folder, &to.name, flags) {
-            // A file system without RENAME_NOREPLACE: a link fails in the same way where the name is taken.
+            // A file system without RENAME_NOREPLACE: a link fails in the same way where the name
+            // is taken.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 linkat(&from.folder, &from.name, &to.folder, &to.name, AtFlags::empty())?;
                 Ok(unlinkat(&from.folder, &from.name, AtFlags::empty())?)
@@ -244,19 +278,33 @@ impl Disk for SystemDisk {
     }
 
     fn link(&self, _op: Op, from: &Path, to: &Path) -> io::Result<()> {
+        let names = (from, to);
         let (from, to) = (self.folders.hold(from)?, self.folders.hold(to)?);
+        let _rights = self.rights_of_both(names, (&from, &to));
         Ok(linkat(&from.folder, &from.name, &to.folder, &to.name, AtFlags::empty())?)
     }
 
     fn unlink(&self, _op: Op, path: &Path) -> io::Result<()> {
         let held = self.folders.hold(path)?;
+        let _rights = self.rights(path, &held);
         Ok(unlinkat(&held.folder, &held.name, AtFlags::empty())?)
     }
 
     fn remove_folder(&self, _op: Op, path: &Path) -> io::Result<()> {
         self.folders.forget(path);
         let held = self.folders.hold(path)?;
+        let _rights = self.rights(path, &held);
         Ok(unlinkat(&held.folder, &held.name, AtFlags::REMOVEDIR)?)
+    }
+
+    fn remove_tree(&self, op: Op, path: &Path, stop: &AtomicBool) -> io::Result<()> {
+        match self.stat(path)?.map(|stat| stat.kind) {
+            Some(FileKind::Folder) => {}
+            Some(_) => return self.unlink(op, path),
+            None => return Ok(()),
+        }
+        self.folders.forget(path);
+        remove::tree(&self.folders.hold(path)?, self.owner_of(path), stop)
     }
 
     fn sync_folder(&self, _op: Op, path: &Path) -> io::Result<()> {
@@ -294,13 +342,71 @@ impl SystemDisk {
     /// Opens a file that is there, without waiting for whoever is at a pipe's other end.
     fn open_file(&self, path: &Path, flags: OFlags) -> io::Result<SystemFile> {
         // To open a device may already have an effect.
-        self.stat(path)?.map_or(Ok(()), |stat| WrongKind::unless_file(path, stat.kind))?;
-        regular(path, self.folders.open(path, flags | OFlags::NONBLOCK, Mode::empty())?.into())
+        let found = self.stat(path)?;
+        found.map_or(Ok(()), |stat| WrongKind::unless_file(path, stat.kind))?;
+        let held = self.folders.hold(path)?;
+        let _rights = Rights::of(self.owner_of_found(path, &held, || found.map(|stat| stat.uid)));
+        regular(path, held.open(flags | OFlags::NONBLOCK, Mode::empty())?.into())
     }
 
-    fn create(&self, path: &Path, how: OFlags, mode: u32) -> io::Result<fs::File> {
+    fn create(
+        &self,
+        path: &Path,
+        how: OFlags,
+        mode: u32,
+        found: impl FnOnce() -> Option<u32>,
+    ) -> io::Result<fs::File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | how;
-        Ok(self.folders.open(path, flags, Mode::from_raw_mode(mode))?.into())
+        let held = self.folders.hold(path)?;
+        let _rights = Rights::of(self.owner_of_found(path, &held, found));
+        Ok(held.open(flags, Mode::from_raw_mode(mode))?.into())
+    }
+
+    fn rights(&self, path: &Path, held: &Held) -> Rights {
+        Rights::of(self.owner_at(path, held))
+    }
+
+    /// Root's where one of the two is not the owner's.
+    fn rights_of_both(&self, paths: (&Path, &Path), held: (&Held, &Held)) -> Rights {
+        let owner = self.owner_at(paths.0, held.0);
+        Rights::of(owner.filter(|_| owner == self.owner_at(paths.1, held.1)))
+    }
+
+    /// Whose this place is, as far as a database that is worked on there says.
+    pub fn owner_of(&self, path: &Path) -> Option<Owner> {
+        self.owned.borrow().iter().find(|one| one.has(path)).map(|one| one.owner)
+    }
+
+    /// A state folder of this owner, where nobody else may write.
+    pub fn state_folder_of(&self, owner: Owner) -> Option<OwnedFd> {
+        let owned = self.owned.borrow();
+        let state = &owned.iter().find(|one| one.owner == owner)?.state;
+        let folder = self.folders.folder(state).ok()?;
+        let found = fstat(&*folder).ok()?;
+        let is_his = found.st_uid == owner.uid && found.st_mode & 0o022 == 0;
+        is_his.then(|| rustix::io::fcntl_dupfd_cloexec(&*folder, 0).ok()).flatten()
+    }
+
+    /// Whose rights are enough for a call on this name: of a place of his, where the folder is his,
+    /// and what has the name, if anything has. What is root's in a folder of his (as a hard link of
+    /// his may be) needs root's rights, and is looked at as everything is.
+    pub(super) fn owner_at(&self, path: &Path, held: &Held) -> Option<Owner> {
+        // Whatever else keeps it from being looked at, keeps the owner from it too.
+        self.owner_of_found(path, held, || held.stat().ok().map(|found| found.st_uid))
+    }
+
+    /// The same of what has just been looked at, by its user.
+    fn owner_of_found(
+        &self,
+        path: &Path,
+        held: &Held,
+        found: impl FnOnce() -> Option<u32>,
+    ) -> Option<Owner> {
+        let owned = self.owned.borrow();
+        let owner = owned.iter().find(|one| one.has(path))?.owner;
+        let is_his =
+            held.is_in_a_folder_of(owner.uid) && found().is_none_or(|uid| uid == owner.uid);
+        is_his.then_some(owner)
     }
 }
 
@@ -339,129 +445,5 @@ fn describe(process: &str) -> String {
     match fs::read_to_string(format!("/proc/{process}/comm")) {
         Ok(name) => format!("{} (pid {process})", name.trim_end()),
         Err(_) => format!("pid {process}"),
-    }
-}
-
-impl File for SystemFile {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut done = 0;
-        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, offset.saturating_add(done as u64)) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(done)
-    }
-
-    fn write_at(&self, _op: Op, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
-    }
-
-    fn sync(&self, _op: Op) -> io::Result<()> {
-        self.file.sync_all()
-    }
-
-    fn sync_data(&self, _op: Op) -> io::Result<()> {
-        self.file.sync_data()
-    }
-
-    fn stat(&self) -> io::Result<Stat> {
-        stat_of_open(&self.file)
-    }
-
-    fn stat_when_opened(&self) -> io::Result<Stat> {
-        self.opened.map_or_else(|| self.stat(), Ok)
-    }
-
-    fn copy_from(&self, _op: Op, source: &dyn File, stop: &AtomicBool) -> io::Result<u64> {
-        let Some(source) = source.as_any().downcast_ref::<SystemFile>() else {
-            return Err(io::Error::other("two kinds of disk"));
-        };
-        let size = source.file.metadata()?.len();
-        let (mut from, mut to) = (0u64, 0u64);
-        while from < size {
-            go_on(stop)?;
-            let part = (size - from).min(COPIED_AT_ONCE_BYTES);
-            match rustix::fs::copy_file_range(
-                &source.file,
-                Some(&mut from),
-                &self.file,
-                Some(&mut to),
-                usize::try_from(part).unwrap_or(usize::MAX),
-            ) {
-                Ok(0) => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "the file became shorter while it was copied",
-                    ))
-                }
-                Ok(_) | Err(Errno::INTR) => {}
-                // Another file system, or a kernel without the call: by hand.
-                Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) if to == 0 => {
-                    return self.copy_by_hand(source, size, stop);
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(to)
-    }
-
-    fn set_extended(&self, _op: Op, wanted: &[Extended]) -> io::Result<()> {
-        extended::set(&self.file, wanted)
-    }
-
-    fn take_owner(&self, _op: Op, uid: u32, gid: u32, mode: u32) -> io::Result<()> {
-        let now = self.file.metadata()?;
-        if (now.uid(), now.gid()) != (uid, gid) {
-            std::os::unix::fs::fchown(&self.file, Some(uid), Some(gid))?;
-        }
-        self.file.set_permissions(fs::Permissions::from_mode(mode))
-    }
-
-    fn lease(&self) -> io::Result<Lease> {
-        lease::take(&self.file, self.file.metadata()?.uid())
-    }
-
-    fn lease_state(&self) -> io::Result<Lease> {
-        lease::state(&self.file)
-    }
-
-    fn release_lease(&self) -> io::Result<()> {
-        lease::give_up(&self.file)
-    }
-
-    fn try_lock(&self) -> io::Result<bool> {
-        match FileExt::try_lock_exclusive(&self.file) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
-impl SystemFile {
-    fn copy_by_hand(&self, source: &SystemFile, size: u64, stop: &AtomicBool) -> io::Result<u64> {
-        let mut buffer = vec![0; 1 << 20];
-        let mut done = 0;
-        while done < size {
-            go_on(stop)?;
-            let count = source.read_at(done, &mut buffer)?;
-            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
-                return Err(io::Error::new(
-                    io::ErrorKind::UnexpectedEof,
-                    "the file became shorter while it was copied",
-                ));
-            };
-            self.file.write_all_at(bytes, done)?;
-            done += count as u64;
-        }
-        Ok(done)
     }
 }

@@ -1,5 +1,7 @@
-//! Owns the way to a folder: from the root down, or from a folder that is held, each step relative to the descriptor of the one before it.
-//! Promises: a symbolic link is followed only out of a folder that nobody may write to but root and the user that this process is.
+//! Owns the way to a folder: from the root down, or from a folder that is held, each step relative
+//! to the descriptor of the one before it.
+//! Promises: a symbolic link is followed only out of a folder that nobody may write to but root and
+//! the user that this process is.
 //! Never goes through a folder's name twice: what was opened is what is used.
 
 use std::ffi::{OsStr, OsString};
@@ -18,8 +20,8 @@ const LINKS_MAX: u32 = 40;
 /// Writable by the group or by everybody.
 const SHARED: u32 = 0o022;
 
-/// Opens the folder at `path`: `below` this one, or where a link is on the way from the root; and whether there was none. A link in its
-/// last place is followed where its own folder allows it.
+/// Opens the folder at `path`: `below` this one, or where a link is on the way from the root; and
+/// whether there was none. A link in its last place is followed where its own folder allows it.
 pub(super) fn folder(
     above: BorrowedFd<'_>,
     below: &Path,
@@ -38,8 +40,8 @@ pub(super) fn folder(
     }
 }
 
-/// Opens a file for reading, in one call; `None` where a link is on the way, or the kernel cannot do so. Only where nobody can have put a
-/// device there, whose opening may have an effect.
+/// Opens a file for reading, in one call; `None` where a link is on the way, or the kernel cannot
+/// do so. Only where nobody can have put a device there, whose opening may have an effect.
 pub(super) fn opened_at_once(path: &Path) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match retry_on_intr(|| openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)) {
@@ -72,7 +74,8 @@ struct Way {
     followed_links: bool,
 }
 
-/// Component by component, with O_NOFOLLOW. `..` is looked up by the kernel in the folder that is held.
+/// Component by component, with O_NOFOLLOW. `..` is looked up by the kernel in the folder that is
+/// held.
 fn by_steps(path: &Path) -> io::Result<Way> {
     let op = |folder: &OwnedFd, name: &OsStr| {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -89,7 +92,8 @@ fn by_steps(path: &Path) -> io::Result<Way> {
             openat(CWD, at, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         })
     };
-    // The same folder; an emulator that has a tree of its own in the place of `/` leaves /proc alone.
+    // The same folder; an emulator that has a tree of its own in the place of `/` leaves /proc
+    // alone.
     let root = || start("/proc/self/root").or_else(|_| start("/"));
     let (mut folder, mut text) = if path.is_relative() {
         (start(".")?, std::env::current_dir()?)

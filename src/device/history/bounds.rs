@@ -1,10 +1,12 @@
-//! Owns how much of a history is read at most, so that a hostile one costs no more memory than a long one.
+//! Owns how much of a history is read at most, so that a hostile one costs no more memory than a
+//! long one.
 //! Promises: what is longer is not read at all, and counts as absent or malformed.
 //! Never cuts a value.
 
 /// Most rows of a history: a product that releases a migration a day needs fifty years for them.
 pub const ROWS_MAX: usize = 20_000;
-/// Longest name, checksum, date or token, in bytes: refinery's columns are declared with 255 characters.
+/// Longest name, checksum, date or token, in bytes: refinery's columns are declared with 255
+/// characters.
 const TEXT_BYTES_MAX: u32 = 1024;
 /// Longest down SQL, in bytes.
 const SQL_BYTES_MAX: u32 = 16 << 20;

@@ -1,35 +1,45 @@
-//! Owns the history of data migrations: one table of ours, `bootmigrate_data` (`docs/format.md`: frozen).
-//! Promises: a row is written in the transaction whose rows it counts; one without a date is under way.
+//! Owns the history of data migrations: one table of ours, `bootmigrate_data` (`docs/format.md`:
+//! frozen).
+//! Promises: a row is written in the transaction whose rows it counts; one without a date is under
+//! way.
 //! Never read at a boot.
 
-use rusqlite::types::ValueRef;
+use std::collections::BTreeSet;
+
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{params, OptionalExtension};
 use time::format_description::well_known::Rfc3339;
 use time::OffsetDateTime;
 
 use crate::catalog::{Catalog, Migration, Versions};
 use crate::device::disk::Op;
-use crate::device::history::{bounds, integer, missing, refusal, tables::stand_in, text, Applied};
+use crate::device::history::reading::{integer, text};
+use crate::device::history::{bounds, missing, refusal, tables::stand_in, Applied};
 use crate::device::sqlite::{class_of, describe, Database};
 use crate::error::{Class, Failure};
 
 /// No refinery reads this table.
 const DATA_VERSIONS: Versions = Versions::Int4;
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS bootmigrate_data(\
-    version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_on TEXT, schema INTEGER NOT NULL, \
-    batch INTEGER NOT NULL, rounds INTEGER NOT NULL, rows INTEGER NOT NULL, duration_ms INTEGER NOT NULL, firmware TEXT)";
+const TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS bootmigrate_data(version INTEGER PRIMARY KEY, name TEXT NOT NULL, \
+     checksum TEXT NOT NULL, applied_on TEXT, schema INTEGER NOT NULL, batch INTEGER NOT NULL, \
+     rounds INTEGER NOT NULL, rows INTEGER NOT NULL, duration_ms INTEGER NOT NULL, firmware TEXT)";
 fn read_sql() -> String {
     let [version, name, checksum] = ["version", "name", "checksum"].map(bounds::word);
     let [rounds, rows, duration] = ["rounds", "rows", "duration_ms"].map(bounds::word);
     format!(
-        "SELECT {version}, {name}, {checksum}, applied_on IS NOT NULL, octet_length(schema), octet_length(batch), {rounds}, {rows}, \
-         {duration}, octet_length(firmware) FROM bootmigrate_data ORDER BY version LIMIT {}",
+        "SELECT {version}, {name}, {checksum}, applied_on IS NOT NULL, octet_length(schema), \
+         octet_length(batch), {rounds}, {rows}, {duration}, octet_length(firmware) FROM \
+         bootmigrate_data ORDER BY version LIMIT {}",
         bounds::ROWS_MAX
     )
 }
-const WRITE: &str = "INSERT OR REPLACE INTO bootmigrate_data\
-    (version, name, checksum, applied_on, schema, batch, rounds, rows, duration_ms, firmware) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+const WRITE: &str = "INSERT OR REPLACE INTO bootmigrate_data(version, name, checksum, applied_on, \
+                     schema, batch, rounds, rows, duration_ms, firmware) VALUES (?1, ?2, ?3, ?4, \
+                     ?5, ?6, ?7, ?8, ?9, ?10)";
+
+/// Columns of the table.
+const COLUMNS: usize = 10;
 
 /// How far one data migration has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +90,8 @@ pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
         while let Some(row) = rows.next()? {
             let (version, name, checksum) =
                 (integer(row.get_ref(0)?), text(row.get_ref(1)?), text(row.get_ref(2)?));
-            // A row that is malformed counts as absent: what it stood for is run again, or refused by its order.
+            // A row that is malformed counts as absent: what it stood for is run again, or refused
+            // by its order.
             let (Some(version), Some(name), Some(checksum)) =
                 (version, name, checksum.and_then(|text| text.parse().ok()))
             else {
@@ -92,7 +103,7 @@ pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
             };
             let progress = Progress { rounds: number(6), rows: number(7), duration_ms: number(8) };
             found.push(Row {
-                applied: Applied { version, name, checksum },
+                applied: Applied { version, name: name.into(), checksum },
                 done: number(3) == 1,
                 progress,
             });
@@ -122,8 +133,9 @@ fn exists(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
     connection.query_row(sql, [], |_| Ok(())).optional().map(|row| row.is_some())
 }
 
-/// What is left to do, oldest first, by refinery's rules of order and text. One that is under way is left to do, at its place and
-/// with the text that this firmware has. Those of newer firmware are its own.
+/// What is left to do, oldest first, by refinery's rules of order and text. One that is under way
+/// is left to do, at its place and with the text that this firmware has. Those of newer firmware
+/// are its own.
 ///
 /// # Errors
 /// As [`refusal`], in words.
@@ -136,7 +148,7 @@ pub fn left_to_do(
     let as_ours = |row: &Row| match data.find(row.applied.version) {
         Some(ours) if !row.done => Applied {
             version: ours.version,
-            name: ours.name.to_owned(),
+            name: ours.name.into(),
             checksum: ours.checksum(DATA_VERSIONS),
         },
         _ => row.applied.clone(),
@@ -192,13 +204,15 @@ pub fn write(
     write().map(drop).map_err(|error| database.failure(op, &error))
 }
 
-/// The batches that were done on a newer schema than this are left to do again: what they filled in may have gone with it. A batch
-/// that is at rest changes nothing when it is run once more; what is no batch must never run twice, and stays done.
+/// The batches that were done on a newer schema than this are left to do again: what they filled in
+/// may have gone with it. A batch that is at rest changes nothing when it is run once more; what is
+/// no batch must never run twice, and stays done.
 ///
 /// # Errors
 /// As SQLite.
 pub fn reopen_above(database: &Database, op: Op, schema: i64) -> Result<(), Failure> {
-    let sql = "UPDATE bootmigrate_data SET applied_on = NULL, rounds = 0, rows = 0, duration_ms = 0 WHERE schema > ?1 AND batch = 1";
+    let sql = "UPDATE bootmigrate_data SET applied_on = NULL, rounds = 0, rows = 0, duration_ms = \
+               0 WHERE schema > ?1 AND batch = 1";
     let reopen = || {
         if exists(&database.connection)? {
             database.connection.execute(sql, [schema])?;
@@ -206,4 +220,91 @@ pub fn reopen_above(database: &Database, op: Op, schema: i64) -> Result<(), Fail
         Ok(())
     };
     reopen().map_err(|error: rusqlite::Error| database.failure(op, &error))
+}
+
+/// Takes over what another database says of its data migrations: its rows are brought along, and
+/// what was done to them must not be done twice.
+///
+/// # Errors
+/// As [`read`], and as SQLite.
+pub fn take_over(from: &Database, into: &Database, op: Op) -> Result<(), Failure> {
+    let readable: BTreeSet<i64> =
+        read(from, op)?.into_iter().map(|row| row.applied.version).collect();
+    if readable.is_empty() {
+        return Ok(());
+    }
+    into.run(op, TABLE)?;
+    let sql = format!(
+        "SELECT version, name, checksum, applied_on, coalesce(schema, 0), coalesce(batch, 0), \
+         coalesce(rounds, 0), coalesce(rows, 0), coalesce(duration_ms, 0), firmware FROM \
+         bootmigrate_data ORDER BY version LIMIT {}",
+        bounds::ROWS_MAX
+    );
+    let copy = || {
+        let mut statement = from.connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            if !readable.contains(&row.get(0)?) {
+                continue;
+            }
+            let value = |column| row.get_ref(column).map(owned);
+            let values: Vec<Value> = (0..COLUMNS).map(value).collect::<rusqlite::Result<_>>()?;
+            into.connection.execute(WRITE, rusqlite::params_from_iter(values))?;
+        }
+        Ok(())
+    };
+    copy().map_err(|error: rusqlite::Error| from.failure(op, &error))
+}
+
+/// Text that is not UTF-8 as far as it is.
+fn owned(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => Value::Integer(number),
+        ValueRef::Real(number) => Value::Real(number),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::device::sqlite::Sqlite;
+
+    /// Every schema beside every target, done or under way, a batch or not.
+    #[test]
+    fn batches_of_a_newer_schema_alone_are_opened_again() {
+        let op = Op("test");
+        let database = Sqlite::default().scratch(op).unwrap_or_else(|failure| panic!("{failure}"));
+        let run = |sql: &str| database.run(op, sql).unwrap_or_else(|failure| panic!("{failure}"));
+        reopen_above(&database, op, 3)
+            .unwrap_or_else(|failure| panic!("no table is nothing to open: {failure}"));
+        for target in 0..6 {
+            run("DROP TABLE IF EXISTS bootmigrate_data");
+            run(TABLE);
+            for schema in 0..6 {
+                for (place, (batch, done)) in
+                    [(0, true), (0, false), (1, true), (1, false)].into_iter().enumerate()
+                {
+                    let applied = if done { "'2024-05-01T10:00:00Z'" } else { "NULL" };
+                    let version = schema * 10 + place as i64;
+                    run(&format!(
+                        "INSERT INTO bootmigrate_data(version, name, checksum, applied_on, schema, \
+                         batch, rounds, rows, duration_ms) VALUES ({version}, 'x', '1', {applied}, \
+                         {schema}, {batch}, 5, 6, 7)"
+                    ));
+                }
+            }
+            reopen_above(&database, op, target).unwrap_or_else(|failure| panic!("{failure}"));
+            for row in read(&database, op).unwrap_or_else(|failure| panic!("{failure}")) {
+                let (schema, place) = (row.applied.version / 10, row.applied.version % 10);
+                let (batch, done) = (place > 1, place % 2 == 0);
+                let opened = batch && schema > target;
+                assert_eq!(row.done, done && !opened, "to {target}: {row:?}");
+                assert_eq!(row.progress.rounds, if opened { 0 } else { 5 }, "to {target}: {row:?}");
+            }
+        }
+    }
 }

@@ -1,6 +1,9 @@
-//! Owns the two forms of refinery's history: of 32-bit versions, its default, and of 64-bit ones, its feature `int8-versions`.
-//! Promises: after a write every row has the same form, so that one of the two refineries goes on with it; a row that is in no catalogue stays.
-//! Never changes the table's columns: SQLite keeps the same number under int4 and int8, and no refinery looks at the type.
+//! Owns the two forms of refinery's history: of 32-bit versions, its default, and of 64-bit ones,
+//! its feature `int8-versions`.
+//! Promises: after a write every row has the same form, so that one of the two refineries goes on
+//! with it; a row that is in no catalogue stays.
+//! Never changes the table's columns: SQLite keeps the same number under int4 and int8, and no
+//! refinery looks at the type.
 
 use rusqlite::{params, OptionalExtension};
 
@@ -11,7 +14,8 @@ use crate::device::sqlite::Database;
 use crate::error::Failure;
 use crate::lex::quote;
 
-/// The form of the rows that are written next; the ones that are there get it too. Inside the caller's transaction.
+/// The form of the rows that are written next; the ones that are there get it too. Inside the
+/// caller's transaction.
 ///
 /// # Errors
 /// As SQLite.
@@ -58,6 +62,7 @@ fn index(row: &Applied, ours: &Migration, versions: Versions) -> Option<usize> {
 }
 
 fn declared_int8(database: &Database, table: &str) -> rusqlite::Result<bool> {
-    let sql = "SELECT lower(type) IN ('int8', 'bigint') FROM pragma_table_info(?1) WHERE lower(name) = 'version'";
+    let sql = "SELECT lower(type) IN ('int8', 'bigint') FROM pragma_table_info(?1) WHERE \
+               lower(name) = 'version'";
     Ok(database.connection.query_row(sql, [table], |row| row.get(0)).optional()?.unwrap_or(false))
 }

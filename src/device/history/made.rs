@@ -1,5 +1,7 @@
-//! Owns which tables, indexes, views and triggers each migration made, kept in `bootmigrate_state` (`docs/format.md`: frozen).
-//! Promises: any value is read to an answer; other firmware that goes back tells a leftover of a migration from what is the application's own.
+//! Owns which tables, indexes, views and triggers each migration made, kept in `bootmigrate_state`
+//! (`docs/format.md`: frozen).
+//! Promises: any value is read to an answer; other firmware that goes back tells a leftover of a
+//! migration from what is the application's own.
 //! Never looks at a row of the product's.
 
 use std::collections::BTreeSet;
@@ -46,7 +48,8 @@ pub fn forget(database: &Database, op: Op, version: i64) -> Result<(), Failure> 
         .map_err(|error| database.failure(op, &error))
 }
 
-/// What these migrations made: `table wifi`, in small letters. Nothing of those that firmware without this record applied.
+/// What these migrations made: `table wifi`, in small letters. Nothing of those that firmware
+/// without this record applied.
 ///
 /// # Errors
 /// As SQLite.

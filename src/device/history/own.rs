@@ -1,5 +1,7 @@
-//! Owns the proof that migrations have left our own tables alone: what they were, and what they must be before the commit.
-//! Promises: looks inside the open transaction; rows that triggers changed are seen as well as what the authorizer cannot see.
+//! Owns the proof that migrations have left our own tables alone: what they were, and what they
+//! must be before the commit.
+//! Promises: looks inside the open transaction; rows that triggers changed are seen as well as what
+//! the authorizer cannot see.
 //! Never writes.
 
 use std::collections::BTreeSet;
@@ -39,6 +41,17 @@ impl Ours {
         })
     }
 
+    /// The history of data migrations was brought along: from now on it is one of them.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn accept_data(&mut self, database: &Database, op: Op, table: &str) -> Result<(), Failure> {
+        let now = objects(database, op, table)?;
+        let of_data = |object: &String| object.starts_with("table bootmigrate_data ");
+        self.objects.extend(now.into_iter().filter(of_data));
+        Ok(())
+    }
+
     /// They are what they were, and what the run has changed.
     ///
     /// # Errors
@@ -51,7 +64,10 @@ impl Ours {
         change: &Change<'_>,
     ) -> Result<(), Failure> {
         let differs = |what: String| {
-            let cause = format!("the migrations have changed bootmigrate's own tables, which tell what was applied: {what}");
+            let cause = format!(
+                "the migrations have changed bootmigrate's own tables, which tell what was \
+                 applied: {what}"
+            );
             Failure::new(Class::Failed, op, cause)
         };
         let now = match read(database, op, table) {
@@ -169,7 +185,8 @@ mod tests {
             "CREATE TEMP TABLE bootmigrate_state (a)",
             "CREATE TABLE bootmigrate_data (a)",
             "CREATE VIEW bootmigrate_later AS SELECT 1",
-            "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM bootmigrate_steps; END; INSERT INTO a VALUES (1)",
+            "CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM bootmigrate_steps; END; INSERT \
+             INTO a VALUES (1)",
         ] {
             let said = said(HISTORY, "", sql, Mode::Transaction).unwrap_or_default();
             assert!(said.contains("belongs to bootmigrate"), "{sql}: {said}");
@@ -192,7 +209,8 @@ mod tests {
             let said = said(HISTORY, "", sql, Mode::Transaction).unwrap_or_default();
             assert!(said.contains("have changed bootmigrate's own tables"), "{sql}: {said}");
         }
-        let stays = "CREATE TRIGGER t AFTER INSERT ON bootmigrate_state BEGIN UPDATE bootmigrate_state SET value = 8; END";
+        let stays = "CREATE TRIGGER t AFTER INSERT ON bootmigrate_state BEGIN UPDATE \
+                     bootmigrate_state SET value = 8; END";
         let said = said(HISTORY, stays, "SELECT 1", Mode::Transaction).unwrap_or_default();
         assert!(said.contains("the number of this run is gone"), "{said}");
     }
@@ -200,10 +218,19 @@ mod tests {
     #[test]
     fn reading_them_and_other_names_are_allowed() {
         for (table, sql, mode) in [
-            (HISTORY, "INSERT INTO a SELECT version FROM refinery_schema_history", Mode::Transaction),
+            (
+                HISTORY,
+                "INSERT INTO a SELECT version FROM refinery_schema_history",
+                Mode::Transaction,
+            ),
             (HISTORY, "CREATE TABLE bootmigrated (a); DROP TABLE bootmigrated", Mode::Transaction),
             (HISTORY, "VACUUM", Mode::NoTransaction),
-            ("past", "CREATE TABLE refinery_schema_history (a); INSERT INTO refinery_schema_history VALUES (1)", Mode::Transaction),
+            (
+                "past",
+                "CREATE TABLE refinery_schema_history (a); INSERT INTO refinery_schema_history \
+                 VALUES (1)",
+                Mode::Transaction,
+            ),
         ] {
             assert_eq!(said(table, "", sql, mode), None, "{sql}");
         }

@@ -1,5 +1,7 @@
-//! Owns the look at a database's schema for our own tables: which of them are there, and what stands in the place of one.
-//! Promises: the schema is gone through once; a stranger's view, virtual table or generated column is told, and never read.
+//! Owns the look at a database's schema for our own tables: which of them are there, and what
+//! stands in the place of one.
+//! Promises: the schema is gone through once; a stranger's view, virtual table or generated column
+//! is told, and never read.
 //! Never runs what the schema defines.
 
 use rusqlite::types::ValueRef;
@@ -21,7 +23,8 @@ pub(super) struct Look {
 /// As SQLite.
 pub(super) fn look(connection: &Connection, names: [&str; 3]) -> rusqlite::Result<Look> {
     // The text of a table of ours alone: others' may be long.
-    let sql = "SELECT type, name, rootpage, iif(lower(name) IN (lower(?1), ?2, ?3), sql, NULL) FROM sqlite_schema";
+    let sql = "SELECT type, name, rootpage, iif(name = ?1 COLLATE nocase OR name = ?2 COLLATE \
+               nocase OR name = ?3 COLLATE nocase, sql, NULL) FROM sqlite_schema";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query(names)?;
     let mut found = Look { are_tables: [false; 3], stand_in: None, others: 0 };
@@ -66,7 +69,8 @@ pub(super) fn stand_in(
     look(connection, names).map(|found| found.stand_in)
 }
 
-/// The first generated column. There is none without the word AS; of a plain table this reads the schema alone.
+/// The first generated column. There is none without the word AS; of a plain table this reads the
+/// schema alone.
 fn generates(connection: &Connection, tables: &[String]) -> rusqlite::Result<Option<String>> {
     let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 0 LIMIT 1";
     for table in tables {

@@ -1,9 +1,11 @@
-//! Owns the proof that histories are compared in one pass and say what a search for each row would say.
+//! Owns the proof that histories are compared in one pass and say what a search for each row would
+//! say.
 //! Promises: every history of six versions beside every catalogue of six.
 //! Never opens a file.
 
 use super::*;
-use crate::catalog::{Checksums, Directives};
+use crate::catalog::{Checksums, Directives, Versions};
+use crate::device::history::{History, StoredMigration};
 
 fn migration(version: i64) -> Migration {
     Migration {

@@ -1,5 +1,7 @@
-//! Owns how a database file is written: page size, reserved bytes, encoding, from its header or from its pages.
-//! Promises: a header is believed where pages are as it says; where it is gone, what most of the pages looked at agree on counts.
+//! Owns how a database file is written: page size, reserved bytes, encoding, from its header or
+//! from its pages.
+//! Promises: a header is believed where pages are as it says; where it is gone, what most of the
+//! pages looked at agree on counts.
 //! Never looks at more than [`SAMPLES`] places for each page size.
 
 use std::borrow::Cow;
@@ -130,7 +132,7 @@ pub fn find(pages: &mut Pages<'_>, size: u64) -> Result<Option<Found>, Failure> 
     match (logged, pages.source.log) {
         (Some((_, _, Some(at))), Some(log)) => pages.read_at(log, at, 100, &mut header)?,
         _ => pages.read_at(pages.source.main, 0, 100, &mut header)?,
-    }
+    };
     let said = said(&header)
         .filter(|(layout, _)| logged.is_none_or(|(bytes, ..)| bytes == layout.page_bytes as u64));
     let count = |bytes: usize| logged.map_or(size.div_ceil(bytes as u64), |(_, pages, _)| pages);
@@ -185,11 +187,11 @@ fn said(header: &[u8]) -> Option<(Layout, Lists)> {
         bytes => bytes,
     };
     let usable = page_bytes.checked_sub(usize::from(byte(20)))?;
-    let encoding = match number(header, 56) {
-        0 | 1 => Encoding::Utf8,
+    // SQLite looks at no other bits of it.
+    let encoding = match number(header, 56) & 3 {
         2 => Encoding::Utf16le,
         3 => Encoding::Utf16be,
-        _ => return None,
+        _ => Encoding::Utf8,
     };
     let known = header.get(21..24) == Some(&[64, 32, 32])
         && PAGE_BYTES.contains(&page_bytes)
@@ -237,7 +239,8 @@ fn vote(pages: &Pages<'_>, size: u64, page_bytes: usize) -> Result<Votes, Failur
             continue;
         };
         votes.nodes += 1;
-        // Cells with overflow pages depend on the reserved bytes; what they leave on the page is not asked of them here.
+        // Cells with overflow pages depend on the reserved bytes; what they leave on the page is
+        // not asked of them here.
         if let Some(end) = node.end() {
             *votes.ends.entry(end).or_default() += 1;
             votes.count_texts(&node);

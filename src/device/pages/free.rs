@@ -1,5 +1,7 @@
-//! Owns which pages hold nothing any more: the list of free pages, and the maps of what each page is for.
-//! Promises: a page that is known to be free gives no row back; whether all of them are known is said.
+//! Owns which pages hold nothing any more: the list of free pages, and the maps of what each page
+//! is for.
+//! Promises: a page that is known to be free gives no row back; whether all of them are known is
+//! said.
 //! Never believes a list that names pages the file does not have.
 
 use super::bits::Bits;
@@ -30,7 +32,8 @@ pub enum Use {
 }
 
 impl Pages<'_> {
-    /// Looks for them: by the header, and where that is gone, or its list is broken, on every page that looks like a list.
+    /// Looks for them: by the header, and where that is gone, or its list is broken, on every page
+    /// that looks like a list.
     ///
     /// # Errors
     /// As [`Pages::read`].
@@ -96,6 +99,13 @@ impl Pages<'_> {
         }
         free.broken |= (2..=self.count).any(|page| led_to.has(page) && !lists.has(page));
         Ok(())
+    }
+
+    /// It says what other pages are for.
+    pub(super) fn is_map(&self, page: u32) -> bool {
+        let each = u32::try_from(self.usable() / 5).unwrap_or(u32::MAX).saturating_add(1);
+        let maps = self.format.lists().is_some_and(|lists| lists.pointer_maps);
+        maps && page >= 2 && (page - 2).is_multiple_of(each)
     }
 
     /// What the map of its page says; `None` where there are no maps, or this one is damaged.

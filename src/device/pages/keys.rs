@@ -1,5 +1,7 @@
-//! Owns the order of the records of an index, as SQLite compares them, and the keys between two of them.
-//! Promises: what cannot be compared here (another collation, numbers that a floating-point one cannot tell apart) lies nowhere outside.
+//! Owns the order of the records of an index, as SQLite compares them, and the keys between two of
+//! them.
+//! Promises: what cannot be compared here (another collation, numbers that a floating-point one
+//! cannot tell apart) lies nowhere outside.
 //! Never holds a key of more than [`KEY_BYTES_MAX`] bytes.
 
 use std::cmp::Ordering;
@@ -67,14 +69,14 @@ impl Keys {
     }
 
     /// The same with short keys alone.
-    pub(super) fn shortened(&self) -> Keys {
+    pub fn shortened(&self) -> Keys {
         let short =
             |key: &Option<Rc<[u8]>>| key.clone().filter(|key| key.len() <= GAP_KEY_BYTES_MAX);
         Keys { low: short(&self.low), high: short(&self.high) }
     }
 
     /// This key is not among them.
-    pub(super) fn excludes(&self, record: &[u8], order: Ordered<'_>) -> bool {
+    pub fn excludes(&self, record: &[u8], order: Ordered<'_>) -> bool {
         self.exclude_most(std::iter::once(record), order)
     }
 

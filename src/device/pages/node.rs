@@ -1,5 +1,6 @@
 //! Owns one page of a b-tree: its header, its cells, and what of a payload lies on it.
-//! Promises: a cell is read only where all of it lies on the page; a page is sound where its parts fill it to the byte.
+//! Promises: a cell is read only where all of it lies on the page; a page is sound where its parts
+//! fill it to the byte.
 //! Never follows a number of another page.
 
 use super::record::varint;
@@ -80,7 +81,7 @@ impl<'p> Node<'p> {
             13 => Kind::TableLeaf,
             _ => return None,
         };
-        let mut node = Node { page, at, kind, cells: 0, usable: usable.min(page.len()) };
+        let mut node = Node { page, at, kind, cells: 0, usable };
         let room = node.usable.saturating_sub(node.pointers()) / 2;
         node.cells = short(page, at + 3);
         (node.cells <= room).then_some(node)
@@ -114,8 +115,9 @@ impl<'p> Node<'p> {
     pub fn cell(&self, index: usize) -> Option<Cell<'p>> {
         let start = self.start(index);
         let first = self.pointers() + 2 * self.cells;
-        let bytes =
-            self.page.get(start..self.usable).filter(|_| index < self.cells && start >= first)?;
+        // A page at the end of the file may be cut off.
+        let end = self.usable.min(self.page.len());
+        let bytes = self.page.get(start..end).filter(|_| index < self.cells && start >= first)?;
         let none = Payload { bytes: 0, local: &[], overflow: 0 };
         let (child, mut at) = if self.is_leaf() { (0, 0) } else { (number(bytes, 0), 4) };
         if self.kind == Kind::TableInterior {
@@ -153,7 +155,8 @@ impl<'p> Node<'p> {
         (if part <= most { part } else { least }) as usize
     }
 
-    /// Where its content ends, by what it says of its cells and of the space between them; `None` where that is impossible.
+    /// Where its content ends, by what it says of its cells and of the space between them; `None`
+    /// where that is impossible.
     pub fn end(&self) -> Option<usize> {
         let content = match short(self.page, self.at + 5) {
             0 => 65_536,

@@ -65,8 +65,8 @@ fn meaning(serial: u64) -> Option<(Type, u64)> {
     })
 }
 
-/// The serial types of a record of `bytes` bytes, of which `local` are there; and the size of its header. `None` where the sizes do not
-/// agree.
+/// The serial types of a record of `bytes` bytes, of which `local` are there; and the size of its
+/// header. `None` where the sizes do not agree.
 fn serials(local: &[u8], bytes: u64) -> Option<(Vec<u64>, usize)> {
     let (header, mut at) = varint(local)?;
     let header =

@@ -1,5 +1,7 @@
-//! Owns what the rows of a table look like in its pages: columns in the order in which they are stored, and what each can hold.
-//! Promises: a record fits only where SQLite could have written it into this table, and an application would have.
+//! Owns what the rows of a table look like in its pages: columns in the order in which they are
+//! stored, and what each can hold.
+//! Promises: a record fits only where SQLite could have written it into this table, and an
+//! application would have.
 //! Never decides between two tables that a record fits.
 
 use super::keys::KeyOrder;
@@ -56,7 +58,8 @@ impl Affinity {
 /// A column, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredColumn {
-    /// Its place among the table's columns; `None` where its value is computed, or is not a column's.
+    /// Its place among the table's columns; `None` where its value is computed, or is not a
+    /// column's.
     pub place: Option<usize>,
     /// What it makes of a value.
     pub affinity: Affinity,

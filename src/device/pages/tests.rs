@@ -1,5 +1,6 @@
 //! Owns the tests of the reader against files that SQLite itself has written.
-//! Promises: page sizes, encodings, reserved bytes, tables of both kinds and long rows; each row compared.
+//! Promises: page sizes, encodings, reserved bytes, tables of both kinds and long rows; each row
+//! compared.
 //! Never damages a file that it has not made.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -126,7 +127,11 @@ fn check(pragmas: &str, made: &Made) {
 fn every_row_is_read_as_it_was_written() {
     for size in [512, 1024, 4096, 65_536] {
         for encoding in ["UTF-8", "UTF-16le", "UTF-16be"] {
-            let pragmas = format!("PRAGMA page_size = {size}; PRAGMA encoding = '{encoding}'; PRAGMA auto_vacuum = {}", size % 3);
+            let pragmas = format!(
+                "PRAGMA page_size = {size}; PRAGMA encoding = '{encoding}'; PRAGMA auto_vacuum = \
+                 {}",
+                size % 3
+            );
             let made = made(&pragmas);
             check(&pragmas, &made);
             let free = read(&made, &|pages| pages.free_pages().unwrap());

@@ -1,5 +1,7 @@
-//! Owns the walk over one b-tree: every page that it leads to, with the row numbers that belong there.
-//! Promises: a page is visited once for all trees together; what could not be followed is counted, with the row numbers it may have had.
+//! Owns the walk over one b-tree: every page that it leads to, with the row numbers that belong
+//! there.
+//! Promises: a page is visited once for all trees together; what could not be followed is counted,
+//! with the row numbers it may have had.
 //! Never holds more than [`STEPS_MAX`] pages that wait for their turn.
 
 use std::rc::Rc;
@@ -46,6 +48,8 @@ pub struct Faults {
     pub strange: bool,
     /// Where rows may be missing.
     pub gaps: Vec<Gap>,
+    /// Of them, those where a whole page of a tree of the other kind stands.
+    pub of_other_kind: Vec<Gap>,
 }
 
 /// Row numbers, or keys, that may be missing.
@@ -57,10 +61,17 @@ pub struct Gap {
     pub keys: Keys,
 }
 
+impl Gap {
+    /// The same with short keys alone.
+    fn shortened(&self) -> Gap {
+        Gap { range: self.range, keys: self.keys.shortened() }
+    }
+}
+
 impl Faults {
     /// A tree of which nothing is known.
     pub fn everywhere() -> Faults {
-        Faults { pages: 1, absent: 0, shared: false, strange: false, gaps: vec![Gap::default()] }
+        Faults { pages: 1, gaps: vec![Gap::default()], ..Faults::default() }
     }
 
     /// Something may be missing.
@@ -71,7 +82,7 @@ impl Faults {
     fn add(&mut self, gap: &Gap) {
         self.pages = self.pages.saturating_add(1);
         if self.gaps.len() < GAPS_MAX {
-            self.gaps.push(Gap { range: gap.range, keys: gap.keys.shortened() });
+            self.gaps.push(gap.shortened());
         } else {
             self.gaps = vec![Gap::default()];
         }
@@ -108,7 +119,8 @@ pub struct Tree<'o> {
     pub order: Ordered<'o>,
 }
 
-/// Takes the rows of a page, and marks what overflow pages they use; `false` where they are not this tree's.
+/// Takes the rows of a page, and marks what overflow pages they use; `false` where they are not
+/// this tree's.
 pub type Take<'t> = dyn FnMut(&Met<'_>, &mut Bits) -> Result<bool, Failure> + 't;
 
 impl Pages<'_> {
@@ -140,8 +152,8 @@ impl Pages<'_> {
                 continue;
             }
             self.read(step.page, &mut page)?;
-            let node = Node::of(&page, step.page == 1, self.usable())
-                .filter(|node| node.is_of_index() == tree.of_index);
+            let found = Node::of(&page, step.page == 1, self.usable());
+            let node = found.filter(|node| node.is_of_index() == tree.of_index);
             let taken = match &node {
                 None => false,
                 Some(node) if node.kind == Kind::TableInterior => true,
@@ -160,6 +172,10 @@ impl Pages<'_> {
                     used.clear(step.page);
                     rejected.set(step.page);
                     faults.strange |= node.is_some();
+                    let of_other_kind = node.is_none() && found.is_some_and(|it| it.is_sound());
+                    if of_other_kind && faults.of_other_kind.len() < GAPS_MAX {
+                        faults.of_other_kind.push(step.gap.shortened());
+                    }
                     faults.add(&step.gap);
                 }
                 Some(node) if node.is_leaf() => {}

@@ -127,9 +127,32 @@ impl Pages<'_> {
         free: &FreePages,
         take: &mut TakeUnreached<'_>,
     ) -> Result<(), Failure> {
+        self.each_with_rows(used, (free, false), take)
+    }
+
+    /// Hands on every page that had rows, is not in `used`, and holds none now as the lists of free
+    /// pages or the maps say.
+    ///
+    /// # Errors
+    /// As [`Pages::read`], and the visitor's.
+    pub fn each_freed(
+        &self,
+        used: &mut Bits,
+        free: &FreePages,
+        take: &mut TakeUnreached<'_>,
+    ) -> Result<(), Failure> {
+        self.each_with_rows(used, (free, true), take)
+    }
+
+    fn each_with_rows(
+        &self,
+        used: &mut Bits,
+        (free, freed): (&FreePages, bool),
+        take: &mut TakeUnreached<'_>,
+    ) -> Result<(), Failure> {
         let mut bytes = Vec::new();
         for page in 2..=self.count {
-            if used.has(page) || free.pages.has(page) || !self.read(page, &mut bytes)? {
+            if used.has(page) || free.pages.has(page) && !freed || !self.read(page, &mut bytes)? {
                 continue;
             }
             let Some(node) = Node::of(&bytes, false, self.usable())
@@ -137,7 +160,8 @@ impl Pages<'_> {
             else {
                 continue;
             };
-            if matches!(self.use_of(page)?, Some(Use::Free | Use::Overflow)) {
+            let by_map = matches!(self.use_of(page)?, Some(Use::Free | Use::Overflow));
+            if (free.pages.has(page) || by_map) != freed {
                 continue;
             }
             let records = Records::of(&node);

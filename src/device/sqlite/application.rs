@@ -1,4 +1,5 @@
-//! Owns the connection that an application gets from the library, and databases in memory for a product's own tests.
+//! Owns the connection that an application gets from the library, and databases in memory for a
+//! product's own tests.
 //! Promises: an application's connection makes no file, keeps foreign keys, and waits for locks.
 //! Never used by a run.
 
@@ -79,8 +80,8 @@ pub fn run(connection: &Connection, sql: &str) -> Result<(), String> {
     connection.execute_batch(sql).map_err(|error| describe(&error))
 }
 
-/// Every migration up to a version on an empty database in memory, and what is wrong, for applications whose SQLite is 3.`oldest`; the
-/// database where nothing stopped it.
+/// Every migration up to a version on an empty database in memory, and what is wrong, for
+/// applications whose SQLite is 3.`oldest`; the database where nothing stopped it.
 pub fn problems(
     catalog: &Catalog,
     version: i64,
@@ -145,7 +146,7 @@ impl Given<'_> {
     ) -> Result<Vec<Problem>, Failure> {
         let worse = database.references(TEST)?.worse_than(&self.references);
         let tables: BTreeSet<String> =
-            worse.violated.into_iter().map(|(child, ..)| child).collect();
+            worse.violated.into_iter().map(|violated| violated.child).collect();
         let mut found: Vec<String> = tables
             .iter()
             .map(|table| format!("rows of {table} refer to rows that are not there"))

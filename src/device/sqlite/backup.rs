@@ -1,5 +1,6 @@
 //! Owns SQLite's backup: a whole copy of a database that applications go on using.
-//! Promises: the copy is of one instant; writers that keep coming in between end the patience, not the copy.
+//! Promises: the copy is of one instant; writers that keep coming in between end the patience, not
+//! the copy.
 //! Never locks an application out for longer than a part of the copy, but for the last try.
 
 use std::sync::atomic::Ordering;
@@ -13,7 +14,8 @@ use crate::error::{Class, Failure};
 
 /// Pages copied between two chances for a writer: 4 MiB of the usual 4 KiB pages.
 const PAGES_A_PART: i32 = 1024;
-/// Times that SQLite may begin again because another process wrote; then nobody may until the rest is copied.
+/// Times that SQLite may begin again because another process wrote; then nobody may until the rest
+/// is copied.
 const RESTARTS_MAX: u32 = 3;
 
 impl Database {
@@ -63,7 +65,8 @@ impl Database {
         }
     }
 
-    /// Nobody commits from now on until this connection is closed: in WAL mode, nothing that it would see.
+    /// Nobody commits from now on until this connection is closed: in WAL mode, nothing that it
+    /// would see.
     fn keep_writers_out(&self, op: Op, wait: &Wait<'_>) -> Result<(), Failure> {
         let read = || match self.run(op, "BEGIN; SELECT count(*) FROM sqlite_schema") {
             Err(failure) if failure.class == Class::InUse => {

@@ -1,5 +1,7 @@
-//! Owns writing rows that were read from pages into a table, and what that table refuses into one beside it.
-//! Promises: a row arrives as SQLite would have read it; one that is there already is not written again.
+//! Owns writing rows that were read from pages into a table, and what that table refuses into one
+//! beside it.
+//! Promises: a row arrives as SQLite would have read it; one that is there already is not written
+//! again.
 //! Never lets a row take another one's place.
 
 pub mod indexed;
@@ -16,7 +18,7 @@ use crate::device::pages::record::Value;
 use crate::device::pages::shape::Affinity;
 use crate::device::pages::Encoding;
 use crate::device::sqlite::pour::RowCounts;
-use crate::device::sqlite::rows::{list, LostTable, Table};
+use crate::device::sqlite::rows::{all_of, list, LostTable, Table};
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;
@@ -142,6 +144,7 @@ impl<'a> PageWriter<'a> {
     /// As SQLite, but for refusals of single rows.
     pub fn write(&mut self, row: &PageRow<'_>) -> Result<(), Failure> {
         let (into, op) = (self.into, self.op);
+        let _runs = into.watch.evaluates();
         let failed = |error: rusqlite::Error| into.failure(op, &error);
         if self.seeded && self.keep.is_some() {
             into.empty(op, self.form.table)?;
@@ -167,7 +170,8 @@ impl<'a> PageWriter<'a> {
             let there = first(same, number.iter().chain(values.iter())).map_err(failed)?;
             match there {
                 Some(true) => return Ok(()),
-                // What its tree has is newer than what was left on another page; of two such pages nobody knows.
+                // What its tree has is newer than what was left on another page; of two such pages
+                // nobody knows.
                 Some(false)
                     if row.evidence != Evidence::Tree
                         && !self.from_unreached.may_have(row, self.form.table) =>
@@ -206,6 +210,7 @@ impl<'a> PageWriter<'a> {
     /// As SQLite, but for refusals of single rows.
     pub fn would_take(&mut self, rows: &[(i64, Vec<Value<'_>>)]) -> Result<bool, Failure> {
         let (into, op) = (self.into, self.op);
+        let _runs = into.watch.evaluates();
         if self.keep.is_none() {
             return Ok(true);
         }
@@ -268,6 +273,8 @@ pub struct LostPages<'a> {
     insert: Option<Statement<'a>>,
     /// How many.
     pub rows: u64,
+    /// Those of them that fit no table.
+    pub of_none: u64,
     /// Rows of those pages that cannot be read.
     pub bad: u64,
 }
@@ -281,7 +288,7 @@ impl<'a> LostPages<'a> {
         columns: usize,
         encoding: Encoding,
     ) -> LostPages<'a> {
-        LostPages { into, op, name, columns, encoding, insert: None, rows: 0, bad: 0 }
+        LostPages { into, op, name, columns, encoding, insert: None, rows: 0, of_none: 0, bad: 0 }
     }
 
     /// Its name.
@@ -295,12 +302,13 @@ impl<'a> LostPages<'a> {
     /// As SQLite.
     pub fn write(&mut self, page: u32, row: &PageRow<'_>) -> Result<(), Failure> {
         let (into, op) = (self.into, self.op);
+        let _runs = into.watch.evaluates();
         let failed = |error: rusqlite::Error| into.failure(op, &error);
         if self.insert.is_none() {
             let values: Vec<String> =
                 (1..=self.columns).map(|number| format!("value_{number}")).collect();
             let name = quote(&self.name.name);
-            into.run(op, &format!("CREATE TABLE {name}(page, number, {})", values.join(", ")))?;
+            into.run(op, &self.name.text(&format!("page, number, {}", values.join(", "))))?;
             let marks = vec!["?"; self.columns + 2].join(", ");
             self.insert = Some(
                 into.connection
@@ -344,12 +352,7 @@ fn same_row(table: &Table) -> Option<String> {
         .map(|(at, column)| format!("{} IS ?{} COLLATE BINARY", quote(column), mark(at)));
     // Every parameter has to stand in the statement.
     let all: Vec<String> = values.chain(numbered(table).map(|_| "?1 IS ?1".to_owned())).collect();
-    Some(format!(
-        "SELECT {} FROM {} WHERE {}",
-        all.join(" AND "),
-        table.itself(),
-        keys.join(" AND ")
-    ))
+    Some(format!("SELECT {} FROM {} WHERE {}", all_of(&all), table.itself(), all_of(&keys)))
 }
 
 fn bound<'v>(value: &Value<'v>, encoding: Encoding) -> ToSqlOutput<'v> {

@@ -17,7 +17,8 @@ use crate::error::Failure;
 pub struct Changes {
     /// Rows inserted, updated or deleted, by triggers and foreign keys too.
     pub rows: u64,
-    /// Two times the same: the very same rows. `None` where not every row could be told (tables WITHOUT ROWID).
+    /// Two times the same: the very same rows. `None` where not every row could be told (tables
+    /// WITHOUT ROWID).
     pub mark: Option<u64>,
 }
 

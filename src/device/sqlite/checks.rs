@@ -1,14 +1,16 @@
-//! Owns the questions asked of an open database: is it whole, do its references hold, what is its schema.
-//! Promises: what SQLite reports in rows is read from rows; an error of a check is told apart from its answer.
+//! Owns the questions asked of an open database: is it whole, do its references hold, what is its
+//! schema.
+//! Promises: what SQLite reports in rows is read from rows; an error of a check is told apart from
+//! its answer.
 //! Never changes a byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::device::disk::Op;
 use crate::device::sqlite::compile::{self, lossy, Compiled};
-use crate::device::sqlite::errors::is_an_objects;
+use crate::device::sqlite::errors::{is_an_objects, TEXT_BYTES_MAX};
 use crate::device::sqlite::findings::{Checked, Findings, Kind, Tree};
-use crate::device::sqlite::references::{self, References};
+use crate::device::sqlite::references::{self, References, Worse};
 use crate::device::sqlite::schema::Schema;
 use crate::device::sqlite::stand_ins::RELOAD;
 use crate::device::sqlite::{describe, is_too_big, Database, Sqlite};
@@ -17,15 +19,13 @@ use crate::error::{Class, Failure};
 /// Rows of a failed check that are shown; the rest is counted.
 const ROWS_SHOWN_MAX: usize = 10;
 
-/// Bytes of names and texts of a schema that are read together at most, far above what migrations make.
-const TEXT_BYTES_MAX: usize = 64 << 20;
-
-/// The whole database, and the rows that a check may answer with: enough that broken rules of the schema do not hide broken pages.
+/// The whole database, and the rows that a check may answer with: enough that broken rules of the
+/// schema do not hide broken pages.
 const EVERYTHING: &str = "1000";
 
-/// What `integrity_check` says of a page that it could not read, and goes on; each is a line of a row of many lines (SQLite
-/// 3.53, btree.c). The first has a result code behind it, which is an I/O error if its low byte is SQLITE_IOERR; to read a page
-/// of a list fails for nothing else.
+/// What `integrity_check` says of a page that it could not read, and goes on; each is a line of a
+/// row of many lines (SQLite 3.53, btree.c). The first has a result code behind it, which is an I/O
+/// error if its low byte is SQLITE_IOERR; to read a page of a list fails for nothing else.
 const PAGE_NOT_READ: &str = "unable to get the page. error code=";
 const PAGE_OF_LIST_NOT_READ: &str = "failed to get page ";
 /// Said of a pointer map that is damaged as well as of one that could not be read.
@@ -60,8 +60,10 @@ impl Database {
     }
 
     fn check(&self, op: Op, pragma: &str) -> Result<Findings, Failure> {
+        let _runs = self.watch.evaluates();
         let bytes = self.bytes(op)?;
-        // An index is looked up row by row: without its pages at hand the file is read many times over.
+        // An index is looked up row by row: without its pages at hand the file is read many times
+        // over.
         self.cache(op, bytes)?;
         let before = self.bound_values(op, bytes)?;
         let findings = self.check_bounded(op, pragma);
@@ -77,7 +79,8 @@ impl Database {
             checked = self.rows_of_check(pragma, EVERYTHING);
         }
         let rows = match checked {
-            // Something that only the application has, or a virtual table, stopped it: that says nothing of the rest.
+            // Something that only the application has, or a virtual table, stopped it: that says
+            // nothing of the rest.
             Err(error) if is_an_objects(&error) => return self.check_by_object(op, pragma, &trees),
             Ok(Checked { stop: Some(error), .. }) if is_an_objects(&error) => {
                 return self.check_by_object(op, pragma, &trees)
@@ -96,7 +99,8 @@ impl Database {
                 Ok(indexes) => {
                     indexes.iter().for_each(|index| findings.add_too_many_entries(index))
                 }
-                // A virtual table that cannot be opened stands in the way of asking for tables; it has been told of.
+                // A virtual table that cannot be opened stands in the way of asking for tables; it
+                // has been told of.
                 Err(failure) if failure.class == Class::Damaged => {}
                 Err(failure) => return Err(failure),
             }
@@ -142,7 +146,8 @@ impl Database {
             match rows.next() {
                 Ok(Some(row)) => said.push(lossy(row, 0)?),
                 Ok(None) => return Ok(Checked { said, stop: None }),
-                // What was said before counts also where a row claims to be longer than anything can be.
+                // What was said before counts also where a row claims to be longer than anything
+                // can be.
                 Err(error) if super::class_of_reading(&error) == Class::Damaged => {
                     return Ok(Checked { said, stop: Some(error) })
                 }
@@ -154,8 +159,10 @@ impl Database {
     /// Tables and indexes by their root pages.
     fn trees(&self, op: Op) -> Result<BTreeMap<i64, Tree>, Failure> {
         let read = || {
-            let mut statement =
-                self.connection.prepare("SELECT rootpage, name, type = 'index' FROM sqlite_schema WHERE typeof(rootpage) = 'integer'")?;
+            let mut statement = self.connection.prepare(
+                "SELECT rootpage, name, type = 'index' FROM sqlite_schema WHERE typeof(rootpage) = \
+                 'integer'",
+            )?;
             let trees = statement.query_map([], |row| {
                 Ok((row.get(0)?, Tree { name: lossy(row, 1)?, is_index: row.get(2)? }))
             })?;
@@ -164,7 +171,7 @@ impl Database {
         read().map_err(|error| self.failure(op, &error))
     }
 
-    /// Every foreign key, and how many rows violate it.
+    /// Every foreign key, and which rows violate it.
     ///
     /// # Errors
     /// As SQLite, but for errors of the schema, which are part of the answer.
@@ -172,12 +179,12 @@ impl Database {
         references::look(&self.connection).map_err(|error| self.failure(op, &error))
     }
 
-    /// The rows of these tables that violate a foreign key, for an operator.
+    /// The rows that violate a foreign key and did not before, for an operator.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn violating_rows(&self, op: Op, tables: &[&str]) -> Result<Vec<String>, Failure> {
-        references::rows(&self.connection, tables, ROWS_SHOWN_MAX)
+    pub fn violating_rows(&self, op: Op, worse: &Worse) -> Result<Vec<String>, Failure> {
+        references::rows(&self.connection, &worse.violated, ROWS_SHOWN_MAX)
             .map_err(|error| self.failure(op, &error))
     }
 
@@ -186,6 +193,7 @@ impl Database {
     /// # Errors
     /// As SQLite, but for errors of the objects, which are part of the answer.
     pub fn compiled(&self, op: Op, sqlite: Sqlite<'_>) -> Result<Compiled, Failure> {
+        self.fit(op)?;
         let empty = || sqlite.scratch(op).ok().map(|scratch| scratch.connection);
         compile::compile(&self.connection, &empty).map_err(|error| self.failure(op, &error))
     }
@@ -215,7 +223,7 @@ impl Database {
         let _timed = self.watch.statement();
         read().map_err(|error: rusqlite::Error| {
             self.timed_out(
-                Failure::new(super::class_of(&error), op, describe(&error))
+                Failure::new(super::class_of(&error), op, self.describe(&error, query))
                     .code(super::extended_code(&error)),
             )
         })
@@ -226,25 +234,8 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn schema(&self, op: Op, history_table: &str) -> Result<Schema, Failure> {
-        let bytes = self.connection.query_row(
-            "SELECT coalesce(sum(length(sql)), 0) FROM main.sqlite_schema",
-            [],
-            |row| row.get::<_, i64>(0),
-        );
-        let bytes = bytes.map_err(|error| self.failure(op, &error))?;
-        self.not_too_long(op, usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        self.not_too_heavy(op)?;
         Schema::read(&self.connection, history_table).map_err(|error| self.failure(op, &error))
-    }
-
-    fn not_too_long(&self, op: Op, bytes: usize) -> Result<(), Failure> {
-        if bytes <= TEXT_BYTES_MAX {
-            return Ok(());
-        }
-        let cause = format!(
-            "its schema has more than {} MiB of text, which no migration makes",
-            TEXT_BYTES_MAX >> 20
-        );
-        Err(Failure::new(Class::Catalogue, op, cause).at(&self.path))
     }
 
     /// The names of its tables, indexes, views and triggers, as [`Schema::objects`] writes them.
@@ -252,7 +243,11 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn objects(&self, op: Op) -> Result<BTreeSet<String>, Failure> {
-        let names = self.strings(op, "SELECT type || ' ' || name FROM main.sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
+        let names = self.strings(
+            op,
+            "SELECT type || ' ' || name FROM main.sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' \
+             ESCAPE '\\'",
+        )?;
         Ok(names.into_iter().map(|name| name.to_ascii_lowercase()).collect())
     }
 
@@ -275,7 +270,10 @@ impl Database {
                 .map(|found| (found, bytes))
         };
         let (found, bytes) = read().map_err(|error| self.failure(op, &error))?;
-        self.not_too_long(op, bytes).map(|()| found)
+        if bytes > TEXT_BYTES_MAX {
+            return Err(self.too_long(op));
+        }
+        Ok(found)
     }
 }
 
@@ -303,7 +301,8 @@ mod tests {
     #[test]
     fn a_page_that_could_not_be_read_is_no_damage() {
         let row =
-            "*** in database main ***\nTree 4 page 4 cell 1: 2nd reference to page 5\nTree 2 page 2: unable to get the page. error code=";
+            "*** in database main ***\nTree 4 page 4 cell 1: 2nd reference to page 5\nTree 2 page \
+             2: unable to get the page. error code=";
         // SQLITE_IOERR_READ and SQLITE_IOERR_CORRUPTFS, which is what EIO becomes.
         assert_eq!(
             unread(&format!("{row}266")),

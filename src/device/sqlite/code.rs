@@ -1,5 +1,6 @@
 //! Owns running a migration in Rust inside the transaction of all the others.
-//! Promises: whatever it does (fail, panic, go on after an error), the transaction is ended by us alone.
+//! Promises: whatever it does (fail, panic, go on after an error), the transaction is ended by us
+//! alone.
 //! Never runs one outside a transaction.
 
 use rusqlite::hooks::{AuthContext, Authorization};
@@ -9,13 +10,15 @@ use crate::device::disk::Op;
 use crate::device::sqlite::registered::{as_guest, missing, words_of, Code, CodeError, Registered};
 use crate::device::sqlite::script::authorize;
 use crate::device::sqlite::session::Session;
-use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
+use crate::device::sqlite::{class_of, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 
-/// Runs the code of a migration that has some; in the caller's transaction, or for a database in memory in one of its own.
+/// Runs the code of a migration that has some; in the caller's transaction, or for a database in
+/// memory in one of its own.
 ///
 /// # Errors
-/// The catalogue's where none is registered; failed where it fails or panics; else as SQLite said to it.
+/// The catalogue's where none is registered; failed where it fails or panics; else as SQLite said
+/// to it.
 pub fn run(
     database: &mut Database,
     session: &Session,
@@ -52,7 +55,8 @@ fn guarded(
 ) -> Result<(), Failure> {
     let op = session.op;
     authorize(database, session, false)?;
-    // Code that goes on after SQLite has rolled back by itself would commit each statement: a commit becomes a rollback.
+    // Code that goes on after SQLite has rolled back by itself would commit each statement: a
+    // commit becomes a rollback.
     let failed = |database: &Database, error: &rusqlite::Error| database.failure(op, error);
     database.connection.commit_hook(Some(|| true)).map_err(|error| failed(database, &error))?;
     // All of its statements together.
@@ -65,11 +69,19 @@ fn guarded(
     let denied = session.noted().denied.take();
     let ended = !database.in_transaction();
     let failure = match ran {
-        Err(panic) => Failure::new(Class::Failed, op, format!("the code panicked: {}", words_of(&*panic))),
-        Ok(Err(error)) => database.limited(failure_of(op, &error, denied)),
-        Ok(Ok(())) if ended => {
-            Failure::new(Class::Failed, op, "SQLite ended the transaction by itself, and the code went on after the error that said so")
+        Err(panic) => {
+            Failure::new(Class::Failed, op, format!("the code panicked: {}", words_of(&*panic)))
         }
+        Ok(Err(error)) => {
+            let words = |error: &rusqlite::Error| database.describe(error, migration.sql);
+            database.limited(failure_of(op, &error, denied, &words))
+        }
+        Ok(Ok(())) if ended => Failure::new(
+            Class::Failed,
+            op,
+            "SQLite ended the transaction by itself, and the code went on after the error that \
+             said so",
+        ),
         // It was refused something, and did not say so.
         Ok(Ok(())) => match denied {
             Some(why) => Failure::new(Class::Failed, op, why),
@@ -79,11 +91,16 @@ fn guarded(
     Err(database.timed_out(failure).place(place_of_directive(migration, "code")))
 }
 
-fn failure_of(op: Op, error: &CodeError, denied: Option<String>) -> Failure {
+fn failure_of(
+    op: Op,
+    error: &CodeError,
+    denied: Option<String>,
+    words: &dyn Fn(&rusqlite::Error) -> String,
+) -> Failure {
     match error.downcast_ref::<rusqlite::Error>() {
         Some(error) => {
             let system = system_error(error);
-            Failure::new(class_of(error), op, denied.unwrap_or_else(|| describe(error)))
+            Failure::new(class_of(error), op, denied.unwrap_or_else(|| words(error)))
                 .code(extended_code(error))
                 .because(system)
         }

@@ -1,12 +1,14 @@
-//! Owns asking whether another database has a row: those that only indexes know, and those that were written since a copy was made.
-//! Promises: a row is the same by its key, and by the values that are known of it; tables of another key hold none.
+//! Owns asking whether another database has a row: those that only indexes know, and those that
+//! were written since a copy was made.
+//! Promises: a row is the same by its key, and by the values that are known of it; tables of
+//! another key hold none.
 //! Never writes to either.
 
 use rusqlite::Statement;
 
 use crate::device::disk::Op;
 use crate::device::sqlite::entries::{IndexRows, FOUND};
-use crate::device::sqlite::rows::{bind, first_truth, Table};
+use crate::device::sqlite::rows::{all_of, bind, first_truth, Table};
 use crate::device::sqlite::{class_of, class_of_reading, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;
@@ -18,7 +20,8 @@ impl IndexRows<'_> {
     /// As SQLite.
     pub fn held_by(&self, copy: &Database) -> Result<u64, Failure> {
         let Some(theirs) = copy.table_named(self.op, &self.table.name)? else { return Ok(0) };
-        // Which they are is not known: as many as the table does not have, of those that their index is about.
+        // Which they are is not known: as many as the table does not have, of those that their
+        // index is about.
         let counted = self.counted.saturating_sub(self.absent);
         let about = self.counted_where.as_deref();
         let counted = if counted > 0 {
@@ -64,7 +67,8 @@ impl IndexRows<'_> {
         Ok(())
     }
 
-    /// Their number in the temporary table, and whether the database that was read has no row of that key.
+    /// Their number in the temporary table, and whether the database that was read has no row of
+    /// that key.
     fn each_held(
         &self,
         copy: &Database,
@@ -106,8 +110,8 @@ impl IndexRows<'_> {
 }
 
 impl Database {
-    /// Rows of this table, by their key, that the other database does not have; counted up to `max`. With a condition, those of
-    /// which it holds: none where it says nothing of this table.
+    /// Rows of this table, by their key, that the other database does not have; counted up to
+    /// `max`. With a condition, those of which it holds: none where it says nothing of this table.
     ///
     /// # Errors
     /// As SQLite, but for corruption of what is read.
@@ -157,7 +161,8 @@ impl Database {
         Ok(lacking)
     }
 
-    /// A row where `table` has one with this key, of which all of this holds; `None` where its key is another.
+    /// A row where `table` has one with this key, of which all of this holds; `None` where its key
+    /// is another.
     fn ask_by_key(
         &self,
         op: Op,
@@ -170,7 +175,7 @@ impl Database {
         match self.connection.prepare(&format!(
             "SELECT 1 FROM {} WHERE {}",
             table.itself(),
-            all.join(" AND ")
+            all_of(&all)
         )) {
             Ok(ask) => Ok(Some(ask)),
             Err(error) if class_of(&error) == Class::Failed => Ok(None),

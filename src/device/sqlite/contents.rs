@@ -6,7 +6,7 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use crate::device::disk::Op;
-use crate::device::sqlite::rows::{list, Table};
+use crate::device::sqlite::rows::{all_of, list, Table};
 use crate::device::sqlite::Database;
 use crate::error::Failure;
 use crate::lex::quote;
@@ -47,7 +47,7 @@ impl Database {
             let mut statement = self.connection.prepare(&format!(
                 "SELECT 1 FROM {} WHERE {}",
                 quote(&table.name),
-                which.join(" AND ")
+                all_of(&which)
             ))?;
             for row in rows {
                 if !statement.exists(params_from_iter(row))? {

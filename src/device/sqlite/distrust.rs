@@ -1,5 +1,7 @@
-//! Owns how little a connection believes of the file that it is open on: no trusted schema, no writes to what is SQLite's own, bounds.
-//! Promises: every connection to a file is set so before its first statement; those that run migrations, more.
+//! Owns how little a connection believes of the file that it is open on: no trusted schema, no
+//! writes to what is SQLite's own, bounds.
+//! Promises: every connection to a file is set so before its first statement; those that run
+//! migrations, more.
 //! Never turned off but for the moment in which a virtual table's own tables are written.
 
 use rusqlite::config::DbConfig;
@@ -11,8 +13,8 @@ use crate::device::disk::Op;
 use crate::device::memory::{for_a_value, holds_temporary_data};
 use crate::error::Failure;
 
-/// What a statement may be, a stranger's schema included: SQLite's own bounds where a product may need them, less where nothing of ours
-/// comes near.
+/// What a statement may be, a stranger's schema included: SQLite's own bounds where a product may
+/// need them, less where nothing of ours comes near.
 const BOUNDS: [(Limit, i32); 5] = [
     // A migration's whole file is handed over.
     (Limit::SQLITE_LIMIT_SQL_LENGTH, 64 << 20),
@@ -29,8 +31,8 @@ pub(super) fn bound(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 impl Database {
-    /// What every connection to a file is set to: a schema of a stranger's runs nothing of ours that has an effect, and cannot write what
-    /// is SQLite's own.
+    /// What every connection to a file is set to: a schema of a stranger's runs nothing of ours
+    /// that has an effect, and cannot write what is SQLite's own.
     pub(super) fn harden(&self, op: Op) -> Result<(), Failure> {
         let configure = |option, on| self.connection.set_db_config(option, on).map(drop);
         let hardened = configure(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)
@@ -54,14 +56,15 @@ impl Database {
         Ok(())
     }
 
-    /// A cell that reaches out of its page is told before anything is changed. Never where rows are saved from a damaged file: a page that has
-    /// such a cell keeps its other rows.
+    /// A cell that reaches out of its page is told before anything is changed. Never where rows are
+    /// saved from a damaged file: a page that has such a cell keeps its other rows.
     pub(super) fn check_cells(&self, op: Op) -> Result<(), Failure> {
         self.run(op, "PRAGMA cell_size_check = ON")
     }
 
-    /// A row that claims to be much longer than the file is no reason to ask for memory. Only for reading: what is computed of a row may be
-    /// longer than the file. Answers with the bound before.
+    /// A row that claims to be much longer than the file is no reason to ask for memory. Only for
+    /// reading: what is computed of a row may be longer than the file. Answers with the bound
+    /// before.
     ///
     /// # Errors
     /// As SQLite.

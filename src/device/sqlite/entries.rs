@@ -1,14 +1,18 @@
-//! Owns the comparison of indexes with their tables: entries whose row is not in the table, and what they tell of it.
-//! Promises: each entry that can be read is looked up by its row's key and values; what could not be compared is named.
-//! Never writes to the database that is read: after a corrupt page its connection takes no write any more, not even a temporary one.
+//! Owns the comparison of indexes with their tables: entries whose row is not in the table, and
+//! what they tell of it.
+//! Promises: each entry that can be read is looked up by its row's key and values; what could not
+//! be compared is named.
+//! Never writes to the database that is read: after a corrupt page its connection takes no write
+//! any more, not even a temporary one.
+
+mod indexes;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::Row;
-
+use self::indexes::Index;
 use crate::device::disk::Op;
 use crate::device::sqlite::findings::{Finding, Findings, Kind};
-use crate::device::sqlite::rows::{bind, first_truth, list, LostTable, Table};
+use crate::device::sqlite::rows::{all_of, bind, first_truth, list, LostTable, Table};
 use crate::device::sqlite::{class_of_reading, is_out_of_memory, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;
@@ -32,26 +36,6 @@ pub struct IndexRows<'a> {
     pub unproven: Vec<String>,
 }
 
-/// An index, as far as its entries can be asked for.
-struct Index {
-    name: String,
-    /// Indexed columns of the table, with the order of their entries: `"a" COLLATE NOCASE`.
-    columns: Vec<(usize, String)>,
-    /// The condition of a partial index.
-    condition: Option<String>,
-    /// It has an expression, whose value is not compared entry by entry.
-    computed: bool,
-    /// Its order, backwards.
-    backwards: String,
-}
-
-impl Index {
-    /// The table, read by this index.
-    fn of(&self, table: &Table) -> String {
-        format!("{} INDEXED BY {}", quote(&table.name), quote(&self.name))
-    }
-}
-
 /// What a scan came to.
 #[derive(Default)]
 struct Read {
@@ -64,7 +48,8 @@ struct Read {
 pub(super) const FOUND: &str = "found";
 
 impl Database {
-    /// Looks up every entry of every index of this table. `findings` are those of an `integrity_check`.
+    /// Looks up every entry of every index of this table. `findings` are those of an
+    /// `integrity_check`.
     ///
     /// # Errors
     /// Interrupted; or as SQLite, but for corruption.
@@ -75,6 +60,7 @@ impl Database {
         findings: &Findings,
         stop: &AtomicBool,
     ) -> Result<IndexRows<'a>, Failure> {
+        let _runs = self.watch.evaluates();
         let failed = |error: rusqlite::Error| self.failure(op, &error);
         let key = table.key_columns();
         let store = self.temporary(op)?;
@@ -96,7 +82,8 @@ impl Database {
             return Ok(found);
         }
         found.make().map_err(failed)?;
-        // The row number has no name: the rows cannot be told from each other. Or the order in which they lie is not here.
+        // The row number has no name: the rows cannot be told from each other. Or the order in
+        // which they lie is not here.
         let told_apart = !found.key.is_empty()
             && table.own_index.as_ref().is_none_or(|own| findings.computes(own));
         for index in &indexes {
@@ -106,7 +93,9 @@ impl Database {
             }
             found.compare(index, findings, stop)?;
         }
-        let count = format!("SELECT count(*) FILTER (WHERE absent), count(*) FILTER (WHERE NOT absent) FROM {FOUND}");
+        let count = format!(
+            "SELECT count(*) FILTER (WHERE absent), count(*) FILTER (WHERE NOT absent) FROM {FOUND}"
+        );
         let counted = found
             .store
             .connection
@@ -117,16 +106,18 @@ impl Database {
         Ok(found)
     }
 
-    /// Partial indexes with more entries than rows that they are about: the only fault of an index that `integrity_check` does not
-    /// look for.
+    /// Partial indexes with more entries than rows that they are about: the only fault of an index
+    /// that `integrity_check` does not look for.
     ///
     /// # Errors
     /// As SQLite, but for corruption.
     pub(super) fn partial_indexes_with_too_much(&self, op: Op) -> Result<Vec<String>, Failure> {
         let failed = |error: rusqlite::Error| self.failure(op, &error);
         let mut found = Vec::new();
-        // Most databases have no partial index, and reading every table's columns costs more than the rest of the check.
-        let with = "SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'index' AND sql LIKE '%where%'";
+        // Most databases have no partial index, and reading every table's columns costs more than
+        // the rest of the check.
+        let with = "SELECT DISTINCT tbl_name FROM sqlite_schema WHERE type = 'index' AND sql LIKE \
+                    '%where%'";
         let with = self.strings(op, with)?;
         if with.is_empty() {
             return Ok(found);
@@ -145,7 +136,8 @@ impl Database {
                     .query_row(sql, [], |row| row.get::<_, i64>(0))
                 {
                     Ok(number) => Ok(Some(number)),
-                    // What is corrupt has been said; what cannot be asked is compared where a repair needs it.
+                    // What is corrupt has been said; what cannot be asked is compared where a
+                    // repair needs it.
                     Err(error)
                         if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) =>
                     {
@@ -167,90 +159,6 @@ impl Database {
             }
         }
         Ok(found)
-    }
-
-    /// Where rows are kept by their key, SQLite looks up the row of an entry for a column of the condition that the index does not
-    /// have, and passes over an entry whose row is gone.
-    fn passes_over(&self, table: &Table, index: &Index, scan: &str) -> bool {
-        let plan = || {
-            self.connection
-                .query_row(&format!("EXPLAIN QUERY PLAN {scan}"), [], |row| row.get::<_, String>(3))
-        };
-        table.is_kept_by_key()
-            && index.condition.is_some()
-            && !plan().is_ok_and(|plan| plan.contains("USING COVERING INDEX"))
-    }
-
-    /// The entries of an index, counted on its pages; `None` where not every page can be read, or SQLite does not have dbstat.
-    fn entries_of(&self, index: &Index) -> rusqlite::Result<Option<i64>> {
-        let sql = "SELECT sum(ncell) FILTER (WHERE pagetype IN ('internal', 'leaf', 'overflow')), count(*) FILTER (WHERE pagetype = 'corrupted') \
-                   FROM dbstat WHERE name = ?1";
-        match self
-            .connection
-            .query_row(sql, [&index.name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
-        {
-            Ok((entries, 0)) => Ok(entries),
-            Ok(_) => Ok(None),
-            // dbstat asks for as much memory as a corrupt cell claims to need.
-            Err(error) if is_out_of_memory(&error) => Ok(None),
-            Err(error) if matches!(class_of_reading(&error), Class::Damaged | Class::Failed) => {
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn indexes(&self, table: &Table) -> rusqlite::Result<Vec<Index>> {
-        let sql =
-            "SELECT l.name, s.sql, l.partial FROM pragma_index_list(?1) l JOIN sqlite_schema s ON s.type = 'index' AND s.name = l.name \
-                   WHERE s.rootpage > 0";
-        let mut statement = self.connection.prepare(sql)?;
-        let read = |row: &Row<'_>| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, bool>(2)?))
-        };
-        let rows =
-            statement.query_map([&table.name], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
-        rows.into_iter()
-            .map(|(name, sql, partial)| self.index(table, name, sql.filter(|_| partial)))
-            .collect()
-    }
-
-    fn index(
-        &self,
-        table: &Table,
-        name: String,
-        partial: Option<String>,
-    ) -> rusqlite::Result<Index> {
-        let sql = "SELECT cid, name, coll, desc, key FROM pragma_index_xinfo(?1) ORDER BY seqno";
-        let mut statement = self.connection.prepare(sql)?;
-        let mut rows = statement.query([&name])?;
-        let (mut columns, mut computed, mut order) = (Vec::new(), false, Vec::new());
-        while let Some(row) = rows.next()? {
-            let column: Option<String> = row.get(1)?;
-            let at = column.as_ref().and_then(|name| {
-                table.columns.iter().position(|column| column.eq_ignore_ascii_case(name))
-            });
-            match (row.get::<_, i64>(0)?, column) {
-                (0.., Some(column)) => {
-                    let direction = if row.get::<_, bool>(3)? { "ASC" } else { "DESC" };
-                    let collation: Option<String> = row.get(2)?;
-                    let collation = collation
-                        .map(|name| format!(" COLLATE {}", quote(&name)))
-                        .unwrap_or_default();
-                    order.push(format!("{}{collation} {direction}", quote(&column)));
-                    // A generated column holds nothing of its own; the row's key is compared anyway.
-                    columns.extend(
-                        at.filter(|_| row.get(4).unwrap_or(false)).map(|at| (at, quote(&column))),
-                    );
-                }
-                (-1, _) => {}
-                _ => computed = true,
-            }
-        }
-        // What cannot be found in its text is compared as if it were an expression.
-        let condition = partial.as_deref().and_then(condition).map(str::to_owned);
-        computed |= partial.is_some() && condition.is_none();
-        Ok(Index { name, columns, condition, computed, backwards: order.join(", ") })
     }
 }
 
@@ -303,7 +211,8 @@ impl IndexRows<'_> {
                 Err(Stop::Refused) => self.not_compared(index),
                 Err(Stop::By(failure)) => Err(*failure),
             },
-            // Its condition is true of every row that the schema allows: SQLite sees no reason for the index.
+            // Its condition is true of every row that the schema allows: SQLite sees no reason for
+            // the index.
             Err(Stop::Refused) if index.condition.is_some() => {
                 match self.fitting(index, findings)? {
                     Some(fitting) => self.count(index, fitting),
@@ -406,12 +315,7 @@ impl IndexRows<'_> {
             )
             .collect();
         same.extend(index.condition.as_ref().map(|text| format!("coalesce(({text}\n), 0) <> 0")));
-        format!(
-            "SELECT {} FROM {} WHERE {}",
-            same.join(" AND "),
-            self.table.itself(),
-            keys.join(" AND ")
-        )
+        format!("SELECT {} FROM {} WHERE {}", all_of(&same), self.table.itself(), all_of(&keys))
     }
 
     /// What several indexes know of one row comes together.
@@ -439,7 +343,8 @@ impl IndexRows<'_> {
         )
     }
 
-    /// An entry whose expression has another value than its row's is counted: what is left of the entries has no row.
+    /// An entry whose expression has another value than its row's is counted: what is left of the
+    /// entries has no row.
     fn computed_values(
         &mut self,
         index: &Index,
@@ -454,7 +359,8 @@ impl IndexRows<'_> {
         Ok(())
     }
 
-    /// Rows with an equal entry: all that the index is about, but for those that the check misses in it.
+    /// Rows with an equal entry: all that the index is about, but for those that the check misses
+    /// in it.
     fn fitting(&self, index: &Index, findings: &Findings) -> Result<Option<u64>, Failure> {
         let missing = |finding: &&Finding| {
             finding.object.as_deref() == Some(&index.name) && finding.text.starts_with("row ")
@@ -540,45 +446,6 @@ enum Stop {
     /// SQLite has no way to ask this index alone.
     Refused,
     By(Box<Failure>),
-}
-
-/// The condition of a partial index, from its text: what follows the WHERE that is in no parentheses, quotes or comment.
-fn condition(sql: &str) -> Option<&str> {
-    let bytes = sql.as_bytes();
-    let (mut at, mut depth) = (0usize, 0usize);
-    while let Some(byte) = bytes.get(at) {
-        let rest = sql.get(at..)?;
-        let skipped = match byte {
-            b'\'' | b'"' | b'`' => 2 + rest.get(1..)?.find(char::from(*byte))?,
-            b'[' => 1 + rest.find(']')?,
-            b'-' if rest.starts_with("--") => rest.find('\n').unwrap_or(rest.len()),
-            b'/' if rest.starts_with("/*") => rest.find("*/")? + 2,
-            b'(' => {
-                depth += 1;
-                1
-            }
-            b')' => {
-                depth = depth.saturating_sub(1);
-                1
-            }
-            byte if is_word(*byte) => {
-                let word = rest.bytes().take_while(|byte| is_word(*byte)).count();
-                if depth == 0
-                    && rest.get(..word).is_some_and(|word| word.eq_ignore_ascii_case("where"))
-                {
-                    return rest.get(word..);
-                }
-                word
-            }
-            _ => 1,
-        };
-        at += skipped;
-    }
-    None
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
-//! Owns the situations in which an index and its table disagree, of every kind of index and of table.
-//! Promises: the table is changed while its indexes are not in the schema, so that only they stay as they were.
+//! Owns the situations in which an index and its table disagree, of every kind of index and of
+//! table.
+//! Promises: the table is changed while its indexes are not in the schema, so that only they stay
+//! as they were.
 //! Never touches a file.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use super::indexes::condition;
 use super::*;
 use crate::device::sqlite::Sqlite;
 
@@ -18,13 +21,32 @@ fn database(sql: &str) -> Database {
 /// Changes the table while none of its indexes is in the schema, so that they stay as they were.
 fn behind_the_indexes(database: &Database, change: &str) {
     database.defensive(OP, false).unwrap();
-    database.run(OP, "CREATE TEMP TABLE hidden AS SELECT * FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").unwrap();
-    database.run(OP, "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL; PRAGMA writable_schema = RESET").unwrap();
+    database
+        .run(
+            OP,
+            "CREATE TEMP TABLE hidden AS SELECT * FROM sqlite_schema WHERE type = 'index' AND sql \
+             IS NOT NULL",
+        )
+        .unwrap();
+    database
+        .run(
+            OP,
+            "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE type = 'index' AND sql \
+             IS NOT NULL; PRAGMA writable_schema = RESET",
+        )
+        .unwrap();
     database.run(OP, change).unwrap();
-    database.run(OP, "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM hidden; PRAGMA writable_schema = RESET; DROP TABLE hidden").unwrap();
+    database
+        .run(
+            OP,
+            "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM hidden; PRAGMA \
+             writable_schema = RESET; DROP TABLE hidden",
+        )
+        .unwrap();
 }
 
-/// What indexes alone know after this change of the table: rows that are gone, rows that have other values.
+/// What indexes alone know after this change of the table: rows that are gone, rows that have other
+/// values.
 #[track_caller]
 fn check(schema: &str, change: &str, expected: (u64, u64)) -> Database {
     let database = database(schema);
@@ -38,7 +60,7 @@ fn check(schema: &str, change: &str, expected: (u64, u64)) -> Database {
         (expected.0, expected.1, [].as_slice()),
         "{schema}; {change}"
     );
-    found.put_aside(&database, &database.aside(OP, &tables[0].name).unwrap()).unwrap();
+    found.put_aside(&database, &database.aside(OP, &tables[0], 1).unwrap()).unwrap();
     drop(found);
     drop(tables);
     database
@@ -76,7 +98,10 @@ fn rows_that_are_gone_are_found_in_every_kind_of_index() {
 
 #[test]
 fn rows_with_other_values_are_found_too() {
-    let rows = format!("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT); {COUNT} INSERT INTO t(a, b) SELECT i, 'b' || i FROM n;");
+    let rows = format!(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT); {COUNT} INSERT INTO t(a, b) SELECT i, \
+         'b' || i FROM n;"
+    );
     let other = "UPDATE t SET b = 'B' || a, a = -a WHERE id > 57";
     for index in [
         "CREATE INDEX i ON t(b)",
@@ -96,7 +121,10 @@ fn rows_with_other_values_are_found_too() {
 
 #[test]
 fn an_index_with_fewer_entries_knows_nothing_alone() {
-    let rows = format!("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT); {COUNT} INSERT INTO t(a, b) SELECT i, 'b' || i FROM n;");
+    let rows = format!(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT); {COUNT} INSERT INTO t(a, b) SELECT i, \
+         'b' || i FROM n;"
+    );
     for index in [
         "CREATE UNIQUE INDEX i ON t(b)",
         "CREATE INDEX i ON t(b, upper(b))",
@@ -113,18 +141,27 @@ fn an_index_with_fewer_entries_knows_nothing_alone() {
 #[test]
 fn what_indexes_know_of_one_row_comes_together() {
     let schema = format!(
-        "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT, c); {COUNT} INSERT INTO t SELECT i, i * i, 'b' || i, 'c' FROM n;
-        INSERT INTO t VALUES (61, NULL, NULL, 'c'); CREATE INDEX i ON t(a); CREATE INDEX j ON t(b) WHERE b IS NOT NULL;"
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT, c); {COUNT} INSERT INTO t SELECT i, i * \
+         i, 'b' || i, 'c' FROM n;
+        INSERT INTO t VALUES (61, NULL, NULL, 'c'); CREATE INDEX i ON t(a); CREATE INDEX j ON t(b) \
+         WHERE b IS NOT NULL;"
     );
     let database = check(&schema, "DELETE FROM t WHERE id >= 60", (2, 0));
-    let lost = database.texts(OP, "SELECT id || '|' || quote(a) || '|' || quote(b) || '|' || quote(c) FROM lost_t ORDER BY id").unwrap();
+    let lost = database
+        .texts(
+            OP,
+            "SELECT id || '|' || quote(a) || '|' || quote(b) || '|' || quote(c) FROM lost_t ORDER \
+             BY id",
+        )
+        .unwrap();
     assert_eq!(lost, ["60|3600|'b60'|NULL", "61|NULL|NULL|NULL"]);
 }
 
 #[test]
 fn a_copy_holds_a_row_only_with_the_values_that_are_known() {
     let schema = format!(
-        "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT); {COUNT} INSERT INTO t SELECT i, i, 'b' || i FROM n; CREATE INDEX i ON t(b);"
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT); {COUNT} INSERT INTO t SELECT i, i, 'b' \
+         || i FROM n; CREATE INDEX i ON t(b);"
     );
     let database = database(&schema);
     behind_the_indexes(&database, "DELETE FROM t WHERE id > 50");
@@ -145,7 +182,10 @@ fn a_copy_holds_a_row_only_with_the_values_that_are_known() {
 #[test]
 fn a_copy_holds_rows_that_are_only_counted_where_their_index_is_about_them() {
     let table = "CREATE TABLE t(a, b TEXT, c, PRIMARY KEY(a, b)) WITHOUT ROWID;";
-    let schema = format!("{table} {COUNT} INSERT INTO t SELECT i, 'b' || i, 'c' FROM n; CREATE INDEX i ON t(b) WHERE t.c = 'c';");
+    let schema = format!(
+        "{table} {COUNT} INSERT INTO t SELECT i, 'b' || i, 'c' FROM n; CREATE INDEX i ON t(b) \
+         WHERE t.c = 'c';"
+    );
     let database = database(&schema);
     behind_the_indexes(&database, "DELETE FROM t WHERE a > 50");
     let findings = database.integrity_check(OP).unwrap();
@@ -157,8 +197,10 @@ fn a_copy_holds_rows_that_are_only_counted_where_their_index_is_about_them() {
         (format!("{schema} DELETE FROM t WHERE a = 60"), 9),
         // More rows than the table has, and not those.
         (format!("{schema} UPDATE t SET c = 'd' WHERE a > 50"), 0),
-        (format!("{schema} DELETE FROM t WHERE a > 57; INSERT INTO t VALUES (70, 'b70', NULL), (71, 'b71', 'd')"), 7),
-        ("CREATE TABLE t(a, b TEXT, PRIMARY KEY(a, b)) WITHOUT ROWID; INSERT INTO t VALUES (60, 'b60')".to_owned(), 0),
+        (format!("{schema} DELETE FROM t WHERE a > 57; INSERT INTO t VALUES (70, 'b70', NULL), \
+                  (71, 'b71', 'd')"), 7),
+        ("CREATE TABLE t(a, b TEXT, PRIMARY KEY(a, b)) WITHOUT ROWID; INSERT INTO t VALUES (60, \
+          'b60')".to_owned(), 0),
     ] {
         assert_eq!(found.held_by(&super::tests::database(&copy)).unwrap(), held, "{copy}");
     }

@@ -1,5 +1,7 @@
-//! Owns what the rows of `integrity_check` and `quick_check` mean, by SQLite's own words (3.53: btree.c, pragma.c, fts3, fts5, rtree).
-//! Promises: each row has one kind; what is not known is damage of a table, the kind that is never repaired silently.
+//! Owns what the rows of `integrity_check` and `quick_check` mean, by SQLite's own words (3.53:
+//! btree.c, pragma.c, fts3, fts5, rtree).
+//! Promises: each row has one kind; what is not known is damage of a table, the kind that is never
+//! repaired silently.
 //! Never reads a database.
 
 use std::collections::BTreeMap;
@@ -15,11 +17,13 @@ pub enum Kind {
     Space,
     /// A page that nothing refers to. Rows may be in it.
     Unused,
-    /// A row that breaks a rule of the schema (NOT NULL, CHECK, type): the application's data, not damage of the file.
+    /// A row that breaks a rule of the schema (NOT NULL, CHECK, type): the application's data, not
+    /// damage of the file.
     Rule,
     /// What a virtual table's module says of its own content (FTS, R*Tree): not damage of the file.
     VirtualTable,
-    /// Something of the application that this program does not have is needed to check it: not known to be damage.
+    /// Something of the application that this program does not have is needed to check it: not
+    /// known to be damage.
     NotChecked,
     /// The check could not go on: a page is corrupt, and no row says whose.
     Stopped,
@@ -55,7 +59,8 @@ impl Findings {
         self.0.iter().filter(|finding| finding.kind.is_damage())
     }
 
-    /// The first that is damage of the file, in SQLite's words. An error that stopped the check says more than the rows before it.
+    /// The first that is damage of the file, in SQLite's words. An error that stopped the check
+    /// says more than the rows before it.
     pub fn first_damage(&self) -> Option<&str> {
         let stopped = self.0.iter().find(|finding| finding.kind == Kind::Stopped);
         stopped.or(self.damage().next()).map(|finding| finding.text.as_str())
@@ -71,8 +76,9 @@ impl Findings {
         self.of(kind).next().is_some()
     }
 
-    /// What is wrong is about indexes and free pages alone. A page that nothing refers to is one of those where one of their lists
-    /// or trees is broken; else a table may have lost it. A check that could not go on says nothing of what it did not come to.
+    /// What is wrong is about indexes and free pages alone. A page that nothing refers to is one of
+    /// those where one of their lists or trees is broken; else a table may have lost it. A check
+    /// that could not go on says nothing of what it did not come to.
     pub fn tables_are_whole(&self) -> bool {
         let broken = |finding: &Finding| match finding.kind {
             Kind::Index => finding.text.starts_with("Tree "),
@@ -237,7 +243,8 @@ fn content(row: &str) -> Finding {
     }
 }
 
-/// The name in `malformed inverted index for FTS5 table main.notes`, `In RTree main.places:`, and their like.
+/// The name in `malformed inverted index for FTS5 table main.notes`, `In RTree main.places:`, and
+/// their like.
 fn virtual_table(row: &str) -> Option<&str> {
     let fts = ["malformed inverted index for FTS", "unable to validate the inverted index for FTS"];
     let name = match row.strip_prefix("In RTree ") {

@@ -1,6 +1,9 @@
-//! Owns the histories of other migration tools: which version a tool says that it left.
+//! Owns the histories of other migration tools: which version a tool says that it left, and what it
+//! has done up to there.
 //! Promises: reads only; a history that says of itself that it is half done is no version.
 //! Never compares a schema, and never decides.
+
+use std::collections::BTreeSet;
 
 use rusqlite::types::ValueRef;
 use rusqlite::OptionalExtension;
@@ -10,42 +13,51 @@ use crate::device::disk::Op;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
 
-/// One tool's table, and the two questions asked of it.
+/// One tool's table, and the questions asked of it.
 struct Tool {
     table: &'static str,
     /// One row, one column; no row means that nothing was applied.
     version: &'static str,
     /// A row means that a migration was cut off.
     unfinished: Option<&'static str>,
+    /// Every version that was applied, where the tool keeps a row of each.
+    done: Option<&'static str>,
 }
 
 /// By `PRAGMA user_version` alone, or by a query of the product's own: no table.
 fn tool_of(from: &AdoptFrom) -> Option<Tool> {
-    let tool = |table, version, unfinished| Some(Tool { table, version, unfinished });
+    let tool = |table, version, unfinished, done| Some(Tool { table, version, unfinished, done });
     match from {
         AdoptFrom::Stated(_)
         | AdoptFrom::UserVersion
         | AdoptFrom::RusqliteMigration
         | AdoptFrom::Query(_)
         | AdoptFrom::Refinery => None,
-        AdoptFrom::Ecto => {
-            tool("schema_migrations", "SELECT max(version) FROM schema_migrations", None)
-        }
+        AdoptFrom::Ecto => tool(
+            "schema_migrations",
+            "SELECT max(version) FROM schema_migrations",
+            None,
+            Some("SELECT CAST(version AS TEXT) FROM schema_migrations"),
+        ),
         AdoptFrom::Sqlx => tool(
             "_sqlx_migrations",
             "SELECT max(version) FROM _sqlx_migrations",
             Some("SELECT version FROM _sqlx_migrations WHERE NOT success"),
+            Some("SELECT CAST(version AS TEXT) FROM _sqlx_migrations"),
         ),
-        // Versions are strings of digits, in the order of strings: 2023-10-06-10000 is later than 20231006090000.
+        // Versions are strings of digits, in the order of strings: 2023-10-06-10000 is later than
+        // 20231006090000.
         AdoptFrom::Diesel => tool(
             "__diesel_schema_migrations",
             "SELECT max(replace(version, '-', '')) FROM __diesel_schema_migrations",
             None,
+            Some("SELECT replace(version, '-', '') FROM __diesel_schema_migrations"),
         ),
         AdoptFrom::GolangMigrate => tool(
             "schema_migrations",
             "SELECT max(version) FROM schema_migrations",
             Some("SELECT version FROM schema_migrations WHERE dirty"),
+            None,
         ),
         // A version may have come and gone: its last row counts.
         AdoptFrom::Goose => tool(
@@ -53,11 +65,16 @@ fn tool_of(from: &AdoptFrom) -> Option<Tool> {
             "SELECT max(version_id) FROM goose_db_version g WHERE is_applied AND NOT EXISTS \
              (SELECT 1 FROM goose_db_version l WHERE l.version_id = g.version_id AND l.id > g.id)",
             None,
+            Some(
+                "SELECT CAST(version_id AS TEXT) FROM goose_db_version g WHERE is_applied AND NOT \
+                 EXISTS (SELECT 1 FROM goose_db_version l WHERE l.version_id = g.version_id AND l.id > g.id)",
+            ),
         ),
         AdoptFrom::Dbmate => tool(
             "schema_migrations",
             "SELECT max(CAST(version AS TEXT)) FROM schema_migrations",
             None,
+            Some("SELECT CAST(version AS TEXT) FROM schema_migrations"),
         ),
     }
 }
@@ -94,6 +111,7 @@ impl Database {
         op: Op,
         from: &AdoptFrom,
     ) -> Result<Result<i64, String>, Failure> {
+        let _runs = self.watch.evaluates();
         let failed = |error: &rusqlite::Error| self.failure(op, error);
         let name = name_of(from);
         let Some(tool) = tool_of(from) else {
@@ -144,6 +162,18 @@ impl Database {
             }
         }
         ask(tool.version).map(|asked| asked.map(|version| version.unwrap_or(0)))
+    }
+
+    /// Every version that a tool says it has done; `None` where it tells only the last one. Its
+    /// table is there: [`Database::foreign_version`] has read it.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn foreign_done(&self, op: Op, from: &AdoptFrom) -> Result<Option<BTreeSet<i64>>, Failure> {
+        let Some(sql) = tool_of(from).and_then(|tool| tool.done) else { return Ok(None) };
+        let _runs = self.watch.evaluates();
+        let done = self.strings(op, sql)?;
+        Ok(Some(done.iter().filter_map(|version| version.trim().parse().ok()).collect()))
     }
 
     /// The first row's first column as a number; `None` for no row, NULL or no number.

@@ -10,7 +10,8 @@ use rusqlite::ffi;
 /// # Errors
 /// SQLite cannot begin.
 pub(super) fn bound(bytes: i64) -> Result<(), String> {
-    // SAFETY: it takes an integer, and may be called at any time and by any thread; it begins SQLite where nobody has.
+    // SAFETY: it takes an integer, and may be called at any time and by any thread; it begins
+    // SQLite where nobody has.
     let limit = |bytes: i64| unsafe { ffi::sqlite3_hard_heap_limit64(bytes) };
     match limit(-1) {
         before if before < 0 => Err("SQLite cannot begin".to_owned()),

@@ -1,6 +1,8 @@
 //! Owns indexes that are made after the rows: sorted once, instead of a page changed for each row.
-//! Promises: the same indexes as before, under their names, in the same transaction; only those that never refuse a row.
-//! Never takes an index away that is unique, has an expression or a WHERE, or of which SQLite has statistics.
+//! Promises: the same indexes as before, under their names, in the same transaction; only those
+//! that never refuse a row.
+//! Never takes an index away that is unique, has an expression or a WHERE, or of which SQLite has
+//! statistics.
 
 use rusqlite::OptionalExtension;
 
@@ -10,14 +12,16 @@ use crate::device::sqlite::Database;
 use crate::error::Failure;
 use crate::lex::quote;
 
-/// The plain indexes of a table, but for those that an expression of its own could make fail: of an index, of a WHERE, of a
-/// generated column.
-const PLAIN: &str = "SELECT i.name, s.sql FROM pragma_index_list(?1) i JOIN main.sqlite_schema s ON s.type = 'index' AND s.name = i.name \
-    WHERE i.origin = 'c' AND i.\"unique\" = 0 AND i.partial = 0 AND s.sql IS NOT NULL AND NOT EXISTS \
-    (SELECT 1 FROM pragma_index_xinfo(i.name) x LEFT JOIN pragma_table_xinfo(?1) c ON c.cid = x.cid \
-     WHERE x.key = 1 AND (x.cid = -2 OR c.hidden <> 0)) ORDER BY s.rowid";
+/// The plain indexes of a table, but for those that an expression of its own could make fail: of an
+/// index, of a WHERE, of a generated column.
+const PLAIN: &str = "SELECT i.name, s.sql FROM pragma_index_list(?1) i JOIN main.sqlite_schema s \
+                     ON s.type = 'index' AND s.name = i.name WHERE i.origin = 'c' AND i.\"unique\" \
+                     = 0 AND i.partial = 0 AND s.sql IS NOT NULL AND NOT EXISTS (SELECT 1 FROM \
+                     pragma_index_xinfo(i.name) x LEFT JOIN pragma_table_xinfo(?1) c ON c.cid = \
+                     x.cid WHERE x.key = 1 AND (x.cid = -2 OR c.hidden <> 0)) ORDER BY s.rowid";
 
-/// Indexes that are not there for now, in the statements that make them. Lost where they are dropped: the transaction must not end then.
+/// Indexes that are not there for now, in the statements that make them. Lost where they are
+/// dropped: the transaction must not end then.
 #[must_use]
 #[derive(Debug, Default)]
 pub struct Late(Vec<String>);
@@ -41,6 +45,7 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn make_late_indexes(&self, op: Op, late: Late) -> Result<(), Failure> {
+        let _runs = self.watch.evaluates();
         late.0.iter().try_for_each(|sql| self.run(op, sql))
     }
 
@@ -99,7 +104,11 @@ mod tests {
             CREATE INDEX part ON \"a t\" (b) WHERE e > 1;";
         database.run(OP, schema).unwrap();
         database
-            .run(OP, "INSERT INTO \"a t\" (b, c, e) VALUES ('1', 1, '2'); ANALYZE; DELETE FROM sqlite_stat1 WHERE idx <> 'told'")
+            .run(
+                OP,
+                "INSERT INTO \"a t\" (b, c, e) VALUES ('1', 1, '2'); ANALYZE; DELETE FROM \
+                 sqlite_stat1 WHERE idx <> 'told'",
+            )
             .unwrap();
         let all = |order: &str| {
             database.strings(

@@ -1,31 +1,35 @@
-//! Owns the tables of rows that were put aside, `lost_TABLE`: what is in them, and giving their rows back to the tables they are from.
-//! Promises: a row is in the one or in the other; it goes back only where every value has its column and no constraint is violated.
-//! Never puts a row under a parent that is not there; whether the one of that number is still the same nobody can tell.
+//! Owns the tables of rows that were put aside, `lost_TABLE`: which they are, what is in them, and
+//! which column of the table at home each of theirs is.
+//! Promises: a table counts by what its own text says, never by its name alone.
+//! Never changes a row.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rusqlite::types::ValueRef;
 use serde_json::{Map, Number};
 
 use crate::device::disk::Op;
-use crate::device::sqlite::rows::{list, Table};
-use crate::device::sqlite::{class_of, Database};
+use crate::device::files::number_in_a_name;
+use crate::device::sqlite::compile::lossy;
+use crate::device::sqlite::rows::{list, Table, LOST};
+use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
+use crate::device::sqlite::Database;
 use crate::error::{Class, Failure};
-use crate::lex::quote;
-
-/// Row numbers that are held in memory at a time.
-const ROWS_AT_A_TIME: usize = 1000;
-/// What such a table's name begins with.
-const PREFIX: &str = "lost_";
+use crate::lex::{lex, quote, Token};
 
 /// A table of rows that were put aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostRows {
     /// Itself.
     pub table: Table,
-    /// The table that its rows are from, where the schema has it.
+    /// The table that its rows are from, where the schema has it and it takes rows.
     pub home: Option<Table>,
+    /// A virtual table whose rows only its module knows how to take.
+    pub home_is_virtual: bool,
+    /// Its columns that have one at home: their names here and there, quoted.
+    pub(super) pairs: Vec<(String, String)>,
+    /// The version of the database that had them.
+    pub version: i64,
     /// How many.
     pub rows: u64,
 }
@@ -34,20 +38,16 @@ impl LostRows {
     /// The name of the table that its rows are from.
     pub fn home_name(&self) -> &str {
         self.home.as_ref().map_or_else(
-            || self.table.name.get(PREFIX.len()..).unwrap_or(""),
+            || self.table.name.get(LOST.len()..).unwrap_or(""),
             |home| home.name.as_str(),
         )
     }
 
     /// Columns that the table at home has no more.
     pub fn without_a_column(&self) -> Vec<String> {
-        let home = self.home.as_ref();
-        self.table
-            .columns
-            .iter()
-            .filter(|column| home.is_some_and(|home| !home.has_column(column)))
-            .cloned()
-            .collect()
+        let paired = |column: &String| self.pairs.iter().any(|(here, _)| *here == quote(column));
+        let columns = self.table.columns.iter().filter(|_| self.home.is_some());
+        columns.filter(|column| !paired(column)).cloned().collect()
     }
 }
 
@@ -55,7 +55,8 @@ impl LostRows {
 pub type TakeLine<'t> = dyn FnMut(&str) -> Result<(), Failure> + 't;
 
 impl Database {
-    /// The tables that were made for rows put aside, by name; none of those whose names are in `of_migrations` (`table NAME`).
+    /// The tables that were made for rows put aside, by name; none of those whose names are in
+    /// `of_migrations` (`table NAME`).
     ///
     /// # Errors
     /// As SQLite.
@@ -66,16 +67,12 @@ impl Database {
         of_migrations: &BTreeSet<String>,
     ) -> Result<Vec<LostRows>, Failure> {
         let tables = self.ordinary_tables(op, history_table)?;
+        let virtual_tables = self.virtual_tables(op)?;
         let mut found = Vec::new();
         for table in &tables {
             let made =
                 of_migrations.contains(&format!("table {}", table.name.to_ascii_lowercase()));
-            if made
-                || !table.name.to_ascii_lowercase().starts_with(PREFIX)
-                || !self.has_no_types(op, table)?
-            {
-                continue;
-            }
+            let Some(version) = table.aside_of.filter(|_| !made) else { continue };
             let rows = self.count_rows(op, table)?;
             let rows = rows.ok_or_else(|| {
                 Failure::new(
@@ -84,23 +81,65 @@ impl Database {
                     format!("the rows of {} cannot be counted", table.name),
                 )
             })?;
-            found.push(LostRows {
-                home: home_of(&table.name, &tables),
+            let mut lost = LostRows {
                 table: table.clone(),
+                home: home_of(&table.name, &tables, |table| &table.name).cloned(),
+                home_is_virtual: false,
+                pairs: Vec::new(),
+                version,
                 rows,
-            });
+            };
+            if let Some(home) = &lost.home {
+                lost.pairs = by_name(table, home);
+            } else if let Some(home) = home_of(&table.name, &virtual_tables, |table| &table.name) {
+                self.is_of(op, &mut lost, home)?;
+            }
+            found.push(lost);
         }
         Ok(found)
     }
 
-    /// What is put aside has columns without a type, a key or a constraint.
-    fn has_no_types(&self, op: Op, table: &Table) -> Result<bool, Failure> {
-        let sql = "SELECT count(*) FROM pragma_table_xinfo(?1) WHERE type <> '' OR pk <> 0 OR \"notnull\" <> 0 OR dflt_value IS NOT NULL";
-        let typed: i64 = self
-            .connection
-            .query_row(sql, [&table.name], |row| row.get(0))
-            .map_err(|error| self.failure(op, &error))?;
-        Ok(typed == 0)
+    /// The rows are of this virtual table.
+    fn is_of(
+        &self,
+        op: Op,
+        lost: &mut LostRows,
+        virtual_table: &VirtualTable,
+    ) -> Result<(), Failure> {
+        let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0";
+        let read = || -> rusqlite::Result<Vec<String>> {
+            let mut statement = self.connection.prepare(sql)?;
+            let columns = statement.query_map([&virtual_table.name], |row| lossy(row, 0))?;
+            columns.collect()
+        };
+        let columns = read().map_err(|error| self.failure(op, &error))?;
+        let home = Table { columns, ..Table::named(virtual_table.name.clone()) };
+        lost.pairs = match virtual_table.content {
+            Content::Own => by_place(&lost.table, &home),
+            Content::Boxes => by_name(&lost.table, &home),
+            _ => {
+                lost.home_is_virtual = true;
+                return Ok(());
+            }
+        };
+        lost.home = Some(home);
+        Ok(())
+    }
+
+    /// The triggers that run where a row comes into this table.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn insert_triggers(&self, op: Op, table: &str) -> Result<Vec<String>, Failure> {
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1 \
+                   COLLATE NOCASE ORDER BY name";
+        let read = || -> rusqlite::Result<Vec<(String, String)>> {
+            let mut statement = self.connection.prepare(sql)?;
+            let rows = statement.query_map([table], |row| Ok((lossy(row, 0)?, lossy(row, 1)?)))?;
+            rows.collect()
+        };
+        let all = read().map_err(|error| self.failure(op, &error))?;
+        Ok(all.into_iter().filter(|(_, text)| runs_at_insert(text)).map(|(name, _)| name).collect())
     }
 
     /// Removes such a table.
@@ -111,7 +150,8 @@ impl Database {
         self.run(op, &format!("DROP TABLE {}", quote(&lost.table.name)))
     }
 
-    /// Hands on every row: an object with its columns. Bytes, and text that is not UTF-8, are `{"hex": "..."}`.
+    /// Hands on every row: an object with its columns. Bytes, and text that is not UTF-8, are
+    /// `{"hex": "..."}`.
     ///
     /// # Errors
     /// As SQLite, and the taker's.
@@ -135,143 +175,49 @@ impl Database {
         }
         Ok(())
     }
-
-    /// Gives back what fits, inside the open transaction with foreign keys on; how many rows went. `aside`: every table of rows put aside.
-    ///
-    /// # Errors
-    /// Interrupted; as SQLite, but for what a constraint says of a row.
-    pub fn give_back(
-        &self,
-        op: Op,
-        lost: &LostRows,
-        aside: &[LostRows],
-        stop: &AtomicBool,
-    ) -> Result<u64, Failure> {
-        let (Some(home), Some(number)) = (&lost.home, lost.table.row_number) else { return Ok(0) };
-        let common: Vec<String> =
-            lost.table.columns.iter().filter(|column| home.has_column(column)).cloned().collect();
-        if common.is_empty() {
-            return Ok(0);
-        }
-        let failed = |error: rusqlite::Error| self.failure(op, &error);
-        let name = quote(&lost.table.name);
-        let mut may_go: Vec<String> = lost
-            .without_a_column()
-            .iter()
-            .map(|column| format!("{} IS NULL", quote(column)))
-            .collect();
-        may_go.extend(self.parents_aside(op, home, lost, aside)?);
-        let may_go = if may_go.is_empty() {
-            String::new()
-        } else {
-            format!(" AND {}", may_go.join(" AND "))
-        };
-        let select = format!("SELECT {number} FROM {name} WHERE {number} > ?1{may_go} ORDER BY {number} LIMIT {ROWS_AT_A_TIME}");
-        let columns = list(&common, "");
-        // By SQLite alone: a value arrives as it was, byte for byte.
-        let insert = format!(
-            "INSERT OR ABORT INTO {}({columns}) SELECT {columns} FROM {name} WHERE {number} = ?1",
-            quote(&home.name)
-        );
-        let mut select = self.connection.prepare(&select).map_err(failed)?;
-        let mut insert = self.connection.prepare(&insert).map_err(failed)?;
-        let mut delete = self
-            .connection
-            .prepare(&format!("DELETE FROM {name} WHERE {number} = ?1"))
-            .map_err(failed)?;
-        let (mut after, mut went) = (i64::MIN, 0);
-        loop {
-            let rows: Vec<i64> = select
-                .query_map([after], |row| row.get(0))
-                .and_then(Iterator::collect)
-                .map_err(failed)?;
-            let Some(last) = rows.last() else { return Ok(went) };
-            after = *last;
-            for number in rows {
-                if stop.load(Ordering::Relaxed) {
-                    return Err(Failure::stopped(op));
-                }
-                match insert.execute([number]) {
-                    Ok(_) => {
-                        delete.execute([number]).map_err(failed)?;
-                        went += 1;
-                    }
-                    Err(error) if class_of(&error) == Class::Failed => {}
-                    Err(error) => return Err(failed(error)),
-                }
-            }
-        }
-    }
-
-    /// Conditions under which every parent of a row is there, and none is put aside itself.
-    fn parents_aside(
-        &self,
-        op: Op,
-        home: &Table,
-        lost: &LostRows,
-        aside: &[LostRows],
-    ) -> Result<Vec<String>, Failure> {
-        let failed = |error: rusqlite::Error| self.failure(op, &error);
-        let sql = "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1) ORDER BY id, seq";
-        let mut statement = self.connection.prepare(sql).map_err(failed)?;
-        let read =
-            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
-        let keys: Vec<(i64, String, String, Option<String>)> =
-            statement.query_map([&home.name], read).and_then(Iterator::collect).map_err(failed)?;
-        let ids: BTreeSet<i64> = keys.iter().map(|(id, ..)| *id).collect();
-        let mut conditions = Vec::new();
-        for id in ids {
-            let parts: Vec<_> = keys.iter().filter(|(of, ..)| *of == id).collect();
-            let Some((_, parent, ..)) = parts.first() else { continue };
-            let from: Vec<String> = parts.iter().map(|(_, _, from, _)| from.clone()).collect();
-            // A key that is deferred would fail at the end, for all rows.
-            let there = self.table_named(op, parent)?;
-            let to: Vec<String> = parts.iter().filter_map(|(_, _, _, to)| to.clone()).collect();
-            let to = if to.len() == from.len() {
-                to
-            } else {
-                there.map(|parent| parent.key).unwrap_or_default()
-            };
-            if to.len() == from.len() && from.iter().all(|column| lost.table.has_column(column)) {
-                conditions.push(format!(
-                    "coalesce(({}) IN (SELECT {} FROM {}), 1)",
-                    list(&from, ""),
-                    list(&to, ""),
-                    quote(parent)
-                ));
-            }
-            for other in aside.iter().filter(|other| other.home_name().eq_ignore_ascii_case(parent))
-            {
-                let own_key =
-                    || other.home.as_ref().map(|home| home.key.clone()).unwrap_or_default();
-                let to: Vec<String> = parts.iter().filter_map(|(_, _, _, to)| to.clone()).collect();
-                let to = if to.len() == from.len() { to } else { own_key() };
-                let known = |table: &Table, columns: &[String]| {
-                    columns.iter().all(|column| table.has_column(column))
-                };
-                if to.len() == from.len() && known(&other.table, &to) && known(&lost.table, &from) {
-                    let (from, to) = (list(&from, ""), list(&to, ""));
-                    conditions.push(format!(
-                        "coalesce(({from}) NOT IN (SELECT {to} FROM {}), 1)",
-                        quote(&other.table.name)
-                    ));
-                }
-            }
-        }
-        Ok(conditions)
-    }
 }
 
 /// The table whose rows it has: of two tables `a` and `a_2`, that of `lost_a_2` is the second.
-fn home_of(lost: &str, tables: &[Table]) -> Option<Table> {
-    let name = lost.get(PREFIX.len()..)?;
-    let named =
-        |name: &str| tables.iter().find(|table| table.name.eq_ignore_ascii_case(name)).cloned();
+fn home_of<'t, T>(lost: &str, tables: &'t [T], name_of: impl Fn(&T) -> &str) -> Option<&'t T> {
+    let name = lost.get(LOST.len()..)?;
+    let named = |name: &str| tables.iter().find(|table| name_of(table).eq_ignore_ascii_case(name));
     let without_number = || {
         name.rsplit_once('_')
-            .filter(|(_, number)| number.parse::<u32>().is_ok_and(|number| number > 1))
+            .filter(|(_, number)| number_in_a_name(number).is_some_and(|number: u32| number > 1))
     };
     named(name).or_else(|| without_number().and_then(|(name, _)| named(name)))
+}
+
+fn by_name(lost: &Table, home: &Table) -> Vec<(String, String)> {
+    let common = lost.columns.iter().filter(|column| home.has_column(column));
+    common.map(|column| (quote(column), quote(column))).collect()
+}
+
+/// Of a full-text index the rows of its own table of text were put aside: the row number, then `c`
+/// and a column's place, with its name in older modules.
+fn by_place(text: &Table, home: &Table) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for column in &text.columns {
+        let place = column.strip_prefix('c').and_then(|rest| {
+            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            rest.get(..digits)?.parse::<usize>().ok()
+        });
+        if pairs.is_empty() && matches!(column.as_str(), "id" | "docid") {
+            pairs.push((quote(column), "rowid".to_owned()));
+        } else if let Some(there) = place.and_then(|place| home.columns.get(place)) {
+            pairs.push((quote(column), quote(there)));
+        }
+    }
+    pairs
+}
+
+/// Of the words of its event: CREATE TRIGGER name [BEFORE | AFTER] INSERT | UPDATE | DELETE.
+fn runs_at_insert(trigger: &str) -> bool {
+    let lexed = lex(trigger);
+    let words = lexed.tokens.iter().filter(|token| !token.is_comment()).skip(3);
+    let event =
+        |token: &&Token<'_>| ["INSERT", "UPDATE", "DELETE"].iter().any(|word| token.is(word));
+    words.into_iter().find(event).is_some_and(|token| token.is("INSERT"))
 }
 
 fn json(value: ValueRef<'_>) -> serde_json::Value {

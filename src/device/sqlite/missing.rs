@@ -1,4 +1,5 @@
-//! Owns what a schema uses and this program does not have: functions, collations, modules and tokenizers that an application registers.
+//! Owns what a schema uses and this program does not have: functions, collations, modules and
+//! tokenizers that an application registers.
 //! Promises: what SQLite says of it is understood in all of its words.
 //! Never decides what follows from something that is missing.
 
@@ -31,7 +32,8 @@ impl Missing {
         }
     }
 
-    /// The same of SQLite's words; other words may stand before them (`error in view v: no such function: slug`).
+    /// The same of SQLite's words; other words may stand before them (`error in view v: no such
+    /// function: slug`).
     fn in_words(words: &str) -> Option<Missing> {
         let named = |begin: &str| {
             let (_, rest) = words.split_once(begin)?;
@@ -53,8 +55,8 @@ impl Missing {
             })
     }
 
-    /// Something takes its place for reading: a function answers NULL, which breaks no CHECK, and a collation compares bytes. `false`
-    /// where nothing can.
+    /// Something takes its place for reading: a function answers NULL, which breaks no CHECK, and a
+    /// collation compares bytes. `false` where nothing can.
     pub(super) fn stand_in(&self, connection: &Connection) -> rusqlite::Result<bool> {
         match self {
             Missing::Function(name) => {
@@ -84,7 +86,8 @@ impl Missing {
 /// Of arguments.
 const ANY_NUMBER: i32 = -1;
 
-/// Functions that SQLite has where it was compiled with SQLITE_ENABLE_MATH_FUNCTIONS, as this workspace does and Debian.
+/// Functions that SQLite has where it was compiled with SQLITE_ENABLE_MATH_FUNCTIONS, as this
+/// workspace does and Debian.
 const MATH_FUNCTIONS: [&str; 29] = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "ceiling", "cos", "cosh",
     "degrees", "exp", "floor", "ln", "log", "log10", "log2", "mod", "pi", "pow", "power",
@@ -109,7 +112,10 @@ impl Missing {
             }
             _ => {
                 let known = self.is_not_here();
-                format!("{known}: where the application registers it, register it with Migrator::on_connection too")
+                format!(
+                    "{known}: where the application registers it, register it with \
+                     Migrator::on_connection too"
+                )
             }
         }
     }
@@ -168,7 +174,11 @@ mod tests {
                     row.get::<_, bool>(0)
                 })
                 .unwrap();
-            assert!(has, "SQLite is compiled without {option}; LIBSQLITE3_FLAGS must name what .cargo/config.toml does");
+            assert!(
+                has,
+                "SQLite is compiled without {option}; LIBSQLITE3_FLAGS must name what \
+                 .cargo/config.toml does"
+            );
         }
         for name in MATH_FUNCTIONS {
             let known: bool = connection

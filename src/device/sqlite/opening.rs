@@ -1,14 +1,20 @@
-//! Owns the opening of a file by SQLite: through its folder's descriptor, and on nothing but the file that was looked at.
-//! Promises: a FIFO, a device or a link in the place of a file that SQLite would open is refused before.
+//! Owns the opening of a file by SQLite: through its folder's descriptor, and on nothing but the
+//! file that was looked at.
+//! Promises: a FIFO, a device or a link in the place of a file that SQLite would open is refused
+//! before.
 //! Never waits, and never makes a file.
 
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{as_given, failure_of, Database, Sqlite};
+use super::corrected::Corrected;
+use super::{as_given, failure_of, held, Database, Sqlite};
+use crate::config::names;
 use crate::device::disk::{Anchor, Closeness, Disk, Op, SystemDisk, WrongKind};
 use crate::device::files::side;
+use crate::device::TEMPORARY_FOLDER;
 use crate::error::Failure;
 
 /// What SQLite is told beside the name.
@@ -38,7 +44,11 @@ impl Sqlite<'_> {
         if opened.is_none() {
             opened = self.opened(op, (disk, path), how, Closeness::Everything)?;
         }
-        let mut database = opened.ok_or_else(|| Failure::io(op, path, &Anchor::another(path)))?;
+        let database = opened.ok_or_else(|| Failure::io(op, path, &Anchor::another(path)))?;
+        self.ready(op, database)
+    }
+
+    fn ready(&self, op: Op, mut database: Database) -> Result<Database, Failure> {
         database.harden(op)?;
         // Who waits, and for how long, is decided by the caller.
         database
@@ -47,6 +57,60 @@ impl Sqlite<'_> {
             .map_err(|error| database.failure(op, &error))?;
         self.prepare(&mut database.connection);
         Ok(database)
+    }
+
+    /// As [`Sqlite::look_immutable`], of the file that is open here; closed when it was read.
+    /// `None` where SQLite has no VFS for it, or the lab's.
+    pub fn read_held<T>(
+        &self,
+        op: Op,
+        path: &Path,
+        file: BorrowedFd<'_>,
+        read: impl FnOnce(&Database) -> Result<T, Failure>,
+    ) -> Option<Result<T, Failure>> {
+        let disk = self.disk.filter(|_| self.vfs.is_none())?;
+        let vfs = own_vfs(disk, path)?;
+        Some(self.open_own(op, path, &held::name(file), vfs).and_then(|database| {
+            let answer = read(&database);
+            database.close(op)?;
+            answer
+        }))
+    }
+
+    /// Reads a file by another header than the one that it has; closed when it was read. Without a
+    /// lock: what is written meanwhile has to be noticed by the caller. `None` where SQLite has no
+    /// VFS for it.
+    pub fn read_corrected<T>(
+        &self,
+        op: Op,
+        path: &Path,
+        source: &Corrected<'_>,
+        read: impl FnOnce(&Database) -> Result<T, Failure>,
+    ) -> Option<Result<T, Failure>> {
+        let own = SystemDisk::default();
+        let vfs = own_vfs(self.disk.unwrap_or(&own), path)?;
+        let open = || source.offered(|name| self.open_own(op, path, name, vfs));
+        Some(open().and_then(|database| {
+            let answer = read(&database);
+            database.close(op)?;
+            answer
+        }))
+    }
+
+    /// By a name that a VFS of ours knows.
+    fn open_own(
+        &self,
+        op: Op,
+        path: &Path,
+        name: &str,
+        vfs: &'static str,
+    ) -> Result<Database, Failure> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags_and_vfs(name, flags, vfs);
+        let connection = connection.map_err(|error| failure_of(op, path, &error))?;
+        let mut database = self.watched(op, connection, path, None)?;
+        database.vfs = Some(vfs);
+        self.ready(op, database)
     }
 
     /// `None` where it cannot be told what was opened.
@@ -77,10 +141,15 @@ impl Sqlite<'_> {
                     .map_err(failed)?;
             }
         }
-        let (place, vfs) = match (&anchor, as_given::name()) {
-            (Some(anchor), Some(vfs)) => (anchor.path.as_path(), Some(vfs)),
-            _ => (path, self.vfs),
+        let owner = anchor.as_ref().and_then(|anchor| anchor.owner);
+        let folder = || {
+            owner.filter(|_| are_beside_a_database()).and_then(|owner| disk.state_folder_of(owner))
         };
+        let given = anchor
+            .as_ref()
+            .and_then(|anchor| Some((anchor.path.as_path(), as_given::name(owner, folder)?)));
+        let given_name = given.map(|(_, vfs)| vfs);
+        let (place, vfs) = given.map_or((path, self.vfs), |(place, vfs)| (place, Some(vfs)));
         // Whoever is not anchored follows no link either: the path has none, when it is walked.
         let mut flags =
             how.access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -103,8 +172,23 @@ impl Sqlite<'_> {
             return Ok(None);
         }
         database.anchor = anchor;
+        database.vfs = given_name;
         Ok(Some(database))
     }
+}
+
+/// The VFS of ours that writes what a sort leaves beside the database.
+fn own_vfs(disk: &SystemDisk, path: &Path) -> Option<&'static str> {
+    let owner = disk.owner_of(path).filter(|_| are_beside_a_database());
+    as_given::name(owner, || owner.and_then(|owner| disk.state_folder_of(owner)))
+}
+
+/// A run has told SQLite to put its temporary files into a state folder.
+fn are_beside_a_database() -> bool {
+    let folder = std::env::var_os(TEMPORARY_FOLDER).map(PathBuf::from);
+    folder.is_some_and(|folder| {
+        folder.parent().and_then(Path::file_name).is_some_and(|name| name == names::STATE_FOLDER)
+    })
 }
 
 /// A path inside an SQLite URI.

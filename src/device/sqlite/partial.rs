@@ -1,5 +1,7 @@
-//! Owns a check object by object, where the check of the whole database is stopped by something that only the application has.
-//! Promises: whatever can be checked is; what cannot is named, with the reason; a virtual table's fault is never damage of the file.
+//! Owns a check object by object, where the check of the whole database is stopped by something
+//! that only the application has.
+//! Promises: whatever can be checked is; what cannot is named, with the reason; a virtual table's
+//! fault is never damage of the file.
 //! Never changes a byte.
 
 use std::collections::BTreeMap;
@@ -28,7 +30,8 @@ impl Database {
     ) -> Result<Findings, Failure> {
         let tables = self
             .strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
-        // Where a row stands does not depend on a function or an order: quick_check compares no index with its table.
+        // Where a row stands does not depend on a function or an order: quick_check compares no
+        // index with its table.
         let pages = |of: &str| {
             read_with_stand_ins(&self.connection, || self.rows_of_check("quick_check", of))
                 .map(|(rows, _)| rows)
@@ -62,16 +65,19 @@ impl Database {
         Ok(findings)
     }
 
-    /// A corrupt page ended the check of everything: each table by itself, and where its indexes end that early too, without them.
+    /// A corrupt page ended the check of everything: each table by itself, and where its indexes
+    /// end that early too, without them.
     pub(super) fn check_by_table(
         &self,
         op: Op,
         stopped: Findings,
         trees: &BTreeMap<i64, Tree>,
     ) -> Result<Findings, Failure> {
-        let tables = match self
-            .strings(op, "SELECT 'sqlite_schema' UNION ALL SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")
-        {
+        let tables = match self.strings(
+            op,
+            "SELECT 'sqlite_schema' UNION ALL SELECT name FROM sqlite_schema WHERE type = 'table' \
+             AND rootpage > 0",
+        ) {
             Err(failure) if failure.class == Class::Damaged => return Ok(stopped),
             tables => tables?,
         };

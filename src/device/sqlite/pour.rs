@@ -1,6 +1,9 @@
-//! Owns bringing rows from one open database into another, table by table, past pages that cannot be read.
-//! Promises: a value arrives as it was, byte for byte; a row that the other table refuses goes to a table of its own.
-//! Never changes the database that is read, and never believes that a page was the last one because it was corrupt.
+//! Owns bringing rows from one open database into another, table by table, past pages that cannot
+//! be read.
+//! Promises: a value arrives as it was, byte for byte; a row that the other table refuses goes to a
+//! table of its own.
+//! Never changes the database that is read, and never believes that a page was the last one because
+//! it was corrupt.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,10 +33,13 @@ pub struct RowCounts {
     pub unread: bool,
     /// Rows on pages that could be read, which themselves cannot.
     pub bad: u64,
-    /// Its pages lead to each other, or to another table's: to count its rows might never end, and would say nothing.
+    /// Its pages lead to each other, or to another table's: to count its rows might never end, and
+    /// would say nothing.
     pub uncountable: bool,
     /// Rows that an index knows of, where pages could not be read.
     pub known: Option<u64>,
+    /// Rows of pages that no tree leads to, among those that are in either.
+    pub unreached: u64,
 }
 
 impl RowCounts {
@@ -47,7 +53,8 @@ impl RowCounts {
 pub(super) enum Stopped {
     /// A corrupt page.
     Corrupt,
-    /// More rows than the file has room for: its pages refer to each other, and would be read again and again.
+    /// More rows than the file has room for: its pages refer to each other, and would be read again
+    /// and again.
     Endless,
     By(Box<Failure>),
 }
@@ -71,11 +78,13 @@ pub struct Pour<'a> {
 }
 
 impl Pour<'_> {
-    /// Brings the rows of one table: into the table where `keep` says so, and what it refuses, or all of them, into `aside`.
+    /// Brings the rows of one table: into the table where `keep` says so, and what it refuses, or
+    /// all of them, into `aside`.
     ///
     /// # Errors
     /// Interrupted; or as SQLite, but for corruption of what is read and refusals of single rows.
     pub fn pour(&self, table: &Table, keep: bool, aside: &LostTable) -> Result<RowCounts, Failure> {
+        let _runs = self.from.watch.evaluates();
         let mut rows = Writer::new(self, table, keep, aside)?;
         let unread = match table.row_number {
             Some(number) => self.by_number(table, number, &mut |row| rows.write(row))?,
@@ -90,7 +99,8 @@ impl Pour<'_> {
         Ok(poured)
     }
 
-    /// Ascending; after a corrupt page from the next row on that can be found and read. `true`: there was one.
+    /// Ascending; after a corrupt page from the next row on that can be found and read. `true`:
+    /// there was one.
     pub(super) fn by_number(
         &self,
         table: &Table,
@@ -126,7 +136,8 @@ impl Pour<'_> {
         Ok(true)
     }
 
-    /// The first row number from which a row can be read again: by doubling the distance, then halving the rest.
+    /// The first row number from which a row can be read again: by doubling the distance, then
+    /// halving the rest.
     fn next_readable(&self, one: &str, after: i64) -> Result<Option<i64>, Failure> {
         let readable = |begin: i64| match self.scan(one, Some(begin), |_| Ok(())) {
             Ok(()) => Ok(true),
@@ -156,8 +167,9 @@ impl Pour<'_> {
         Ok(Some(good))
     }
 
-    /// By the primary key, from the first row up to a corrupt page and from the last one down to it. A table whose columns have taken
-    /// every name of the row number, and that has no key, is read in its own order, and nothing can be asked for behind that page.
+    /// By the primary key, from the first row up to a corrupt page and from the last one down to
+    /// it. A table whose columns have taken every name of the row number, and that has no key, is
+    /// read in its own order, and nothing can be asked for behind that page.
     fn by_key(&self, table: &Table, rows: &mut Writer<'_>) -> Result<bool, Failure> {
         let directions: &[&str] = if table.key.is_empty() { &[""] } else { &["", " DESC"] };
         for direction in directions {

@@ -1,5 +1,6 @@
 //! Owns rebuilding indexes, on a copy that nobody trusts yet.
-//! Promises: reads tables only, so that a corrupt index page is never followed; what the schema says is unchanged after it.
+//! Promises: reads tables only, so that a corrupt index page is never followed; what the schema
+//! says is unchanged after it.
 //! Never runs on the live file.
 
 use crate::device::disk::Op;
@@ -9,24 +10,26 @@ use crate::error::{Class, Failure};
 use crate::lex::quote;
 
 impl Database {
-    /// Forgets every index that has a text, rebuilds the others (of UNIQUE and PRIMARY KEY), makes the forgotten ones
-    /// again from their text, and copies the tables into fresh pages, which leaves the corrupt ones behind.
+    /// Forgets every index that has a text, rebuilds the others (of UNIQUE and PRIMARY KEY), makes
+    /// the forgotten ones again from their text, and copies the tables into fresh pages, which
+    /// leaves the corrupt ones behind.
     ///
     /// # Errors
     /// As SQLite; damaged where a table, or the index of a constraint, cannot be read.
     pub fn rebuild_indexes(&self, op: Op) -> Result<(), Failure> {
+        let _runs = self.watch.evaluates();
         let texts = self.strings(
             op,
             "SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL",
         )?;
         self.defensive(op, false)?;
-        let forget = "PRAGMA writable_schema = ON; \
-                      DELETE FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL; \
-                      PRAGMA writable_schema = RESET";
+        let forget = "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE type = 'index' \
+                      AND sql IS NOT NULL; PRAGMA writable_schema = RESET";
         let forgotten = self.run(op, forget);
         self.defensive(op, true)?;
         forgotten?;
-        // Rows that a UNIQUE index should have kept out, or an order that only the application has: this repair cannot help, and the next one is asked.
+        // Rows that a UNIQUE index should have kept out, or an order that only the application has:
+        // this repair cannot help, and the next one is asked.
         let not_by_this = |error: rusqlite::Error| {
             let mut failure = self.failure(op, &error);
             if class_of(&error) == Class::Failed {
@@ -45,6 +48,7 @@ impl Database {
     /// # Errors
     /// As SQLite.
     pub fn reindex(&self, op: Op, index: &str) -> Result<(), Failure> {
+        let _runs = self.watch.evaluates();
         self.run(op, &format!("REINDEX \"{}\"", index.replace('"', "\"\"")))
     }
 
@@ -53,6 +57,7 @@ impl Database {
     /// # Errors
     /// Damaged where a table cannot be read.
     pub fn read_all_tables(&self, op: Op) -> Result<(), Failure> {
+        let _runs = self.watch.evaluates();
         let read = |from: &String| {
             let sql = format!("SELECT * FROM {from}");
             let read = || {

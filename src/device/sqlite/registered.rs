@@ -1,5 +1,7 @@
-//! Owns what a product has registered: migrations in Rust, what it does on each connection, and its hooks.
-//! Promises: a panic of the product's code is caught, and no defect of ours; what registers neither reads nor changes the database.
+//! Owns what a product has registered: migrations in Rust, what it does on each connection, and its
+//! hooks.
+//! Promises: a panic of the product's code is caught, and no defect of ours; what registers neither
+//! reads nor changes the database.
 //! Never runs a migration.
 
 use std::cell::Cell;
@@ -13,7 +15,8 @@ use crate::catalog::Migration;
 use crate::error::called::program;
 use crate::hooks::{AfterFailure, FailureInfo, Hooks};
 
-/// What a migration in Rust may answer with; see [`Migrator::code_migration`](crate::Migrator::code_migration).
+/// What a migration in Rust may answer with; see
+/// [`Migrator::code_migration`](crate::Migrator::code_migration).
 ///
 /// ```
 /// fn checked(settings: &bootmigrate::Connection) -> Result<(), bootmigrate::CodeError> {
@@ -90,13 +93,18 @@ impl Registered {
         }
     }
 
-    /// The product's word on what follows a failure; the policy's where there is none, where it panics, or where it is not allowed.
+    /// The product's word on what follows a failure; the policy's where there is none, where it
+    /// panics, or where it is not allowed.
     pub fn ask(&self, failure: &FailureInfo<'_>) -> AfterFailure {
         let Some(hooks) = self.hooks.as_deref() else { return failure.policy };
         let answer = match as_guest(|| hooks.after_failure(failure)) {
             Ok(answer) if failure.allowed.contains(&answer) => answer,
             Ok(answer) => {
-                log::warn!("{}: the product's hook answers {answer:?}, which is not allowed here; the policy counts.", failure.database);
+                log::warn!(
+                    "{}: the product's hook answers {answer:?}, which is not allowed here; the \
+                     policy counts.",
+                    failure.database
+                );
                 failure.policy
             }
             Err(panic) => {
@@ -122,8 +130,9 @@ impl Registered {
         self.stopped.get()
     }
 
-    /// Lets the product register on a connection that was just opened. Where that fails, the database is used all the same: what needs
-    /// the missing function, collation or module says so itself.
+    /// Lets the product register on a connection that was just opened. Where that fails, the
+    /// database is used all the same: what needs the missing function, collation or module says so
+    /// itself.
     pub(super) fn prepare(&self, connection: &mut Connection) {
         for code in &self.on_connection {
             let failed = match registering(connection, code) {
@@ -131,7 +140,10 @@ impl Registered {
                 Err(error) => error.to_string(),
             };
             if !self.reported.replace(true) {
-                log::warn!("the product's code for each connection failed: {failed}; functions, collations or modules may be missing.");
+                log::warn!(
+                    "the product's code for each connection failed: {failed}; functions, \
+                     collations or modules may be missing."
+                );
             }
         }
     }
@@ -178,8 +190,8 @@ pub(super) fn as_guest<T>(code: impl FnOnce() -> T) -> std::thread::Result<T> {
     ran
 }
 
-/// The code registers, and a function may be called (`SELECT load_extension('…')`); no other SQL: a read would take locks, and a
-/// PRAGMA would change what the connection is opened with.
+/// The code registers, and a function may be called (`SELECT load_extension('…')`); no other SQL: a
+/// read would take locks, and a PRAGMA would change what the connection is opened with.
 fn registering(connection: &mut Connection, code: &Code) -> Result<(), CodeError> {
     let only_functions = |context: AuthContext<'_>| match context.action {
         AuthAction::Select | AuthAction::Function { .. } => Authorization::Allow,
@@ -196,7 +208,12 @@ fn registering(connection: &mut Connection, code: &Code) -> Result<(), CodeError
 pub fn last_words(panic: &PanicHookInfo<'_>) -> String {
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let words = words_of(panic.payload()).replace('\n', " ");
-    format!("{}: the product's code (a migration, or what it does on each connection) panicked at {place}: {words}; built with panic = \"abort\", this run ends with it, and the next boot goes on from what is on disk. [BM-10]", program())
+    format!(
+        "{}: the product's code (a migration, or what it does on each connection) panicked at \
+         {place}: {words}; built with panic = \"abort\", this run ends with it, and the next boot \
+         goes on from what is on disk. [BM-10]",
+        program()
+    )
 }
 
 pub(super) fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -1,17 +1,21 @@
-//! Owns an ordinary table as a source and as a place of rows: its columns, its key, what its rows can be asked by.
+//! Owns an ordinary table as a source and as a place of rows: its columns, its key, what its rows
+//! can be asked by.
 //! Promises: a table is read from its own pages, never from an index that has all of its columns.
 //! Never brings a row from one database into another.
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::ToSqlOutput;
-use rusqlite::{params_from_iter, OptionalExtension, Row, Statement};
+use rusqlite::{OptionalExtension, Row, Statement};
 
 use crate::device::disk::Op;
-use crate::device::sqlite::{class_of, class_of_reading, Database};
+use crate::device::pages::header::Numbers;
+use crate::device::sqlite::compile::lossy;
+use crate::device::sqlite::{class_of_reading, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;
 
-/// An ordinary table: no view, not virtual, no shadow of a virtual one, not SQLite's, not a history's.
+/// An ordinary table: no view, not virtual, no shadow of a virtual one, not SQLite's, not a
+/// history's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its name.
@@ -27,6 +31,8 @@ pub struct Table {
     pub(super) row_number: Option<&'static str>,
     /// The row number is a column: it need not be brought by itself.
     pub(super) numbered_by_key: bool,
+    /// bootmigrate made it for rows of this version that it put aside.
+    pub(super) aside_of: Option<i64>,
 }
 
 /// Where rows go that a table does not take.
@@ -34,10 +40,48 @@ pub struct Table {
 pub struct LostTable {
     /// Its name.
     pub name: String,
+    /// The version of the database that had the rows.
+    version: i64,
+}
+
+/// What such a table's name begins with.
+pub const LOST: &str = "lost_";
+/// What stands around that version in the text of such a table. An application may call a table of
+/// its own `lost_...`: by this it is known that it did not.
+const MARK: (&str, &str) = ("(/* rows of version ", ", put aside by bootmigrate */");
+
+impl LostTable {
+    /// The statement that makes it, of these columns as SQL has them.
+    pub(super) fn text(&self, columns: &str) -> String {
+        let (before, after) = MARK;
+        let name = quote(&self.name);
+        format!("CREATE TABLE IF NOT EXISTS {name}{before}{}{after} {columns})", self.version)
+    }
+}
+
+/// The version of the rows for which the table of this text was made.
+fn aside_of(text: &str) -> Option<i64> {
+    let (before, after) = MARK;
+    // Behind the name, which may have any character.
+    text.match_indices(before)
+        .find_map(|(at, _)| text.get(at + before.len()..)?.split_once(after)?.0.parse().ok())
 }
 
 pub(super) fn list(names: &[String], ending: &str) -> String {
     names.iter().map(|name| format!("{}{ending}", quote(name))).collect::<Vec<_>>().join(", ")
+}
+
+/// All of these conditions, by halves: SQLite limits how deep an expression is, and a table has up
+/// to 2000 columns.
+pub(super) fn all_of(conditions: &[String]) -> String {
+    match conditions {
+        [] => "1".to_owned(),
+        [only] => only.clone(),
+        several => {
+            let (first, second) = several.split_at(several.len() / 2);
+            format!("({} AND {})", all_of(first), all_of(second))
+        }
+    }
 }
 
 impl Table {
@@ -51,6 +95,7 @@ impl Table {
             own_index: None,
             row_number: None,
             numbered_by_key: false,
+            aside_of: None,
         }
     }
 
@@ -80,6 +125,11 @@ impl Table {
             Some(index) => format!("{} INDEXED BY {}", quote(&self.name), quote(index)),
             None => format!("{} NOT INDEXED", quote(&self.name)),
         }
+    }
+
+    /// bootmigrate made it for rows that it put aside.
+    pub fn is_aside(&self) -> bool {
+        self.aside_of.is_some()
     }
 
     /// Its rows are kept by their primary key (WITHOUT ROWID).
@@ -114,8 +164,10 @@ impl Database {
     /// # Errors
     /// As SQLite; damaged where the schema cannot be read.
     pub fn ordinary_tables(&self, op: Op, history_table: &str) -> Result<Vec<Table>, Failure> {
-        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name <> ?1 COLLATE NOCASE \
-                   AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' ORDER BY name";
+        let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name \
+                   <> ?1 COLLATE NOCASE AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name NOT \
+                   LIKE 'bootmigrate\\_%' ESCAPE '\\' ORDER BY name";
+        self.not_too_heavy(op)?;
         let read = || {
             let mut statement = self.connection.prepare(sql)?;
             let names = statement
@@ -130,7 +182,8 @@ impl Database {
         read().map_err(|error: rusqlite::Error| self.failure(op, &error))
     }
 
-    /// Every table with pages of its own, the histories and SQLite's included, but for shadows of virtual tables.
+    /// Every table with pages of its own, the histories and SQLite's included, but for shadows of
+    /// virtual tables.
     ///
     /// # Errors
     /// As SQLite; damaged where the schema cannot be read.
@@ -157,7 +210,8 @@ impl Database {
 
     /// `None` where it is no table, or a virtual one.
     pub(super) fn table(&self, name: String) -> rusqlite::Result<Option<Table>> {
-        let sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 AND type IN ('table', 'shadow')";
+        let sql = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?1 AND type \
+                   IN ('table', 'shadow')";
         let Some(without_row_number) =
             self.connection.query_row(sql, [&name], |row| row.get::<_, bool>(0)).optional()?
         else {
@@ -165,16 +219,13 @@ impl Database {
         };
         let sql = "SELECT name, upper(type), pk FROM pragma_table_xinfo(?1) WHERE hidden = 0";
         let mut statement = self.connection.prepare(sql)?;
-        let read = |row: &Row<'_>| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
-        };
+        let read = |row: &Row<'_>| Ok((lossy(row, 0)?, lossy(row, 1)?, row.get::<_, i64>(2)?));
         let found = statement.query_map([&name], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
         let mut key: Vec<&(String, String, i64)> =
             found.iter().filter(|(_, _, place)| *place > 0).collect();
         key.sort_by_key(|(_, _, place)| *place);
         let sql = "SELECT name FROM pragma_index_list(?1) WHERE origin = 'pk'";
-        let key_index =
-            self.connection.query_row(sql, [&name], |row| row.get::<_, String>(0)).optional()?;
+        let key_index = self.connection.query_row(sql, [&name], |row| lossy(row, 0)).optional()?;
         // INTEGER PRIMARY KEY DESC is a column like others, with an index of its own.
         let numbered_by_key =
             matches!(key.as_slice(), [(_, kind, _)] if kind == "INTEGER") && key_index.is_none();
@@ -188,13 +239,30 @@ impl Database {
         let sql = "SELECT DISTINCT \"table\" FROM pragma_foreign_key_list(?1)";
         let mut statement = self.connection.prepare(sql)?;
         let parents =
-            statement.query_map([&name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            statement.query_map([&name], |row| lossy(row, 0))?.collect::<rusqlite::Result<_>>()?;
         let key = key.into_iter().map(|(column, ..)| column.clone()).collect();
         let own_index = key_index.filter(|_| without_row_number);
-        Ok(Some(Table { name, parents, columns, key, own_index, row_number, numbered_by_key }))
+        let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+        // Whatever a damaged schema has there.
+        let bytes = |row: &Row<'_>| Ok(row.get_ref(0)?.as_bytes().map(<[u8]>::to_vec).ok());
+        let text = self.connection.query_row(sql, [&name], bytes).optional()?.flatten();
+        // One that was given another name since is the operator's.
+        let text = text.filter(|_| name.to_ascii_lowercase().starts_with(LOST));
+        let aside_of = text.and_then(|text| aside_of(&String::from_utf8_lossy(&text)));
+        Ok(Some(Table {
+            name,
+            parents,
+            columns,
+            key,
+            own_index,
+            row_number,
+            numbered_by_key,
+            aside_of,
+        }))
     }
 
-    /// Rows of a table, as the smallest of its trees knows them, which may be an index; `None` where it cannot be read.
+    /// Rows of a table, as the smallest of its trees knows them, which may be an index; `None`
+    /// where it cannot be read.
     ///
     /// # Errors
     /// As SQLite, but for corruption.
@@ -228,16 +296,17 @@ impl Database {
         set.map(drop).map_err(|error| self.failure(op, &error))
     }
 
-    /// A name for rows that a table does not take, which no object has.
+    /// A name for rows of this version that a table does not take, which no object has.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn aside(&self, op: Op, table: &str) -> Result<LostTable, Failure> {
+    pub fn aside(&self, op: Op, table: &Table, version: i64) -> Result<LostTable, Failure> {
         let taken = self.names_taken(op)?;
-        Ok(free_name(table, &taken))
+        Ok(free_name(table, version, &taken))
     }
 
-    /// The same for each of several tables, and for the rows of pages of which no table is known: no two have one name.
+    /// The same for each of several tables, and for the rows of pages of which no table is known:
+    /// no two have one name.
     ///
     /// # Errors
     /// As SQLite.
@@ -245,21 +314,30 @@ impl Database {
         &self,
         op: Op,
         tables: &[&Table],
+        version: i64,
     ) -> Result<(Vec<LostTable>, LostTable), Failure> {
         let mut taken = self.names_taken(op)?;
         // What an earlier time set aside is asked first: it keeps its name.
         let mut order: Vec<usize> = (0..tables.len()).collect();
-        order.sort_by_key(|at| !tables.get(*at).is_some_and(|table| is_lost(&table.name)));
+        order.sort_by_key(|at| tables.get(*at).is_none_or(|table| table.aside_of.is_none()));
         let mut names: Vec<(usize, LostTable)> = Vec::new();
         for at in order {
             let Some(table) = tables.get(at) else { continue };
-            let name = free_name(&table.name, &taken);
+            let name = free_name(table, version, &taken);
             taken.push(name.name.to_ascii_lowercase());
             names.push((at, name));
         }
         names.sort_by_key(|(at, _)| *at);
-        let pages = free_name("pages", &taken);
+        let pages = free_name(&Table::named("pages".to_owned()), version, &taken);
         Ok((names.into_iter().map(|(_, name)| name).collect(), pages))
+    }
+
+    /// Its schema names such a thing.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn has_object(&self, op: Op, name: &str) -> Result<bool, Failure> {
+        Ok(self.names_taken(op)?.contains(&name.to_ascii_lowercase()))
     }
 
     fn names_taken(&self, op: Op) -> Result<Vec<String>, Failure> {
@@ -274,70 +352,19 @@ impl Database {
         self.run(op, &format!("DELETE FROM {}", quote(&table.name)))
     }
 
-    /// Takes the rows away that refer to nothing: into `aside` where there is one. How many.
+    pub(super) fn make_aside(&self, table: &Table, aside: &LostTable) -> rusqlite::Result<()> {
+        // No types: what is put aside is what was there, not what a column would make of it.
+        self.connection.execute_batch(&aside.text(&list(&table.columns, "")))
+    }
+
+    /// What an application has put into a header.
     ///
     /// # Errors
     /// As SQLite.
-    pub fn take_orphans(
-        &self,
-        op: Op,
-        table: &Table,
-        aside: Option<&LostTable>,
-    ) -> Result<u64, Failure> {
-        let name = quote(&table.name);
-        let failed = |error: rusqlite::Error| self.failure(op, &error);
-        let mut statement = self
-            .connection
-            .prepare("SELECT DISTINCT rowid FROM pragma_foreign_key_check(?1)")
-            .map_err(failed)?;
-        let rows = statement
-            .query_map([&table.name], |row| row.get::<_, Option<i64>>(0))
-            .map_err(failed)?;
-        let rows = match rows.collect::<rusqlite::Result<Vec<Option<i64>>>>() {
-            // Its parent has no key: SQLite cannot say, and verification will.
-            Err(error) if class_of(&error) == Class::Failed => return Ok(0),
-            rows => rows.map_err(failed)?,
-        };
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        if let Some(aside) = aside {
-            self.make_aside(table, aside).map_err(failed)?;
-        }
-        let columns = list(&table.columns, "");
-        let mut taken = 0;
-        // A table without row numbers cannot say which: it goes as a whole.
-        let whole = rows.iter().any(Option::is_none) || table.row_number.is_none();
-        let which = table
-            .row_number
-            .filter(|_| !whole)
-            .map(|number| format!(" WHERE {number} = ?1"))
-            .unwrap_or_default();
-        for row in if whole { vec![None] } else { rows } {
-            if let Some(aside) = aside {
-                let sql = format!(
-                    "INSERT INTO {}({columns}) SELECT {columns} FROM {name}{which}",
-                    quote(&aside.name)
-                );
-                self.connection.execute(&sql, params_from_iter(row)).map_err(failed)?;
-            }
-            let gone = self
-                .connection
-                .execute(&format!("DELETE FROM {name}{which}"), params_from_iter(row))
-                .map_err(failed)?;
-            taken += gone as u64;
-        }
-        Ok(taken)
-    }
-
-    pub(super) fn make_aside(&self, table: &Table, aside: &LostTable) -> rusqlite::Result<()> {
-        // No types: what is put aside is what was there, not what a column would make of it.
-        let sql = format!(
-            "CREATE TABLE IF NOT EXISTS {}({})",
-            quote(&aside.name),
-            list(&table.columns, "")
-        );
-        self.connection.execute_batch(&sql)
+    pub fn take_numbers(&self, op: Op, numbers: Numbers) -> Result<(), Failure> {
+        let Numbers { application, user } = numbers;
+        let sql = format!("PRAGMA application_id = {application}; PRAGMA user_version = {user}");
+        self.run(op, &sql)
     }
 
     /// What the header and AUTOINCREMENT remember beside the rows.
@@ -345,12 +372,15 @@ impl Database {
     /// # Errors
     /// As SQLite, but for corruption.
     pub fn take_numbers_of(&self, op: Op, old: &Database, header_too: bool) -> Result<(), Failure> {
-        for pragma in ["application_id", "user_version"].into_iter().filter(|_| header_too) {
-            let number: i64 = old
-                .connection
-                .query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0))
-                .map_err(|e| old.failure(op, &e))?;
-            self.run(op, &format!("PRAGMA {pragma} = {number}"))?;
+        if header_too {
+            let read = |pragma: &str| {
+                let sql = format!("PRAGMA {pragma}");
+                let number = old.connection.query_row(&sql, [], |row| row.get(0));
+                number.map_err(|error| old.failure(op, &error))
+            };
+            let numbers =
+                Numbers { application: read("application_id")?, user: read("user_version")? };
+            self.take_numbers(op, numbers)?;
         }
         let counted = || {
             let mut statement = old.connection.prepare("SELECT name, seq FROM sqlite_sequence")?;
@@ -360,25 +390,33 @@ impl Database {
         };
         // No AUTOINCREMENT, or no page of it to read: the rows themselves set the number then.
         for (name, number) in counted().unwrap_or_default() {
-            let sql = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1";
-            if let Err(error) = self.connection.execute(sql, (name, number)) {
+            // A table that is empty has no row there yet.
+            let update = "UPDATE sqlite_sequence SET seq = max(seq, ?2) WHERE name = ?1";
+            let insert = "INSERT INTO sqlite_sequence(name, seq) SELECT name, ?2 FROM \
+                          sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE AND sql \
+                          LIKE '%AUTOINCREMENT%'";
+            let set =
+                self.connection.execute(update, (&name, number)).and_then(|rows| match rows {
+                    0 => self.connection.execute(insert, (&name, number)),
+                    rows => Ok(rows),
+                });
+            if let Err(error) = set {
                 log::debug!("sqlite_sequence: {error}.");
             }
         }
         Ok(())
     }
 }
-/// It holds what an earlier time set aside.
-fn is_lost(table: &str) -> bool {
-    table.to_ascii_lowercase().starts_with("lost_")
-}
-
-/// What an earlier time set aside keeps its name.
-fn free_name(table: &str, taken: &[String]) -> LostTable {
-    let base = if is_lost(table) { table.to_owned() } else { format!("lost_{table}") };
+/// What an earlier time set aside keeps its name and its version.
+fn free_name(table: &Table, version: i64, taken: &[String]) -> LostTable {
+    let (base, version) = match table.aside_of {
+        Some(version) => (table.name.clone(), version),
+        None => (format!("lost_{}", table.name), version),
+    };
     let numbered = (2..=u32::MAX).map(|number| format!("{base}_{number}"));
     let free = |name: &String| !taken.contains(&name.to_ascii_lowercase());
-    LostTable { name: std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base) }
+    let name = std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base);
+    LostTable { name, version }
 }
 
 /// The first columns of a row, byte for byte, as parameters.

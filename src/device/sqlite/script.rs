@@ -1,5 +1,6 @@
 //! Owns running a migration's SQL, statement by statement, under an authorizer.
-//! Promises: every error names line, column and statement; nothing runs after SQLite has rolled back by itself.
+//! Promises: every error names line, column and statement; nothing runs after SQLite has rolled
+//! back by itself.
 //! Never commits, and never lets a migration do so.
 
 use std::sync::PoisonError;
@@ -7,15 +8,17 @@ use std::time::Instant;
 
 use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
-use rusqlite::Batch;
+use rusqlite::{Batch, Statement};
 
 use crate::catalog::Migration;
+use crate::device::disk::Op;
 use crate::device::sqlite::missing::Missing;
 pub use crate::device::sqlite::refusal::Mode;
 use crate::device::sqlite::refusal::{is_vacuum, Answer, Rules};
 use crate::device::sqlite::session::{Noted, Session, LIKE};
 use crate::device::sqlite::stand_ins::{read_with_stand_ins, vacuum};
-use crate::device::sqlite::{class_of, describe, extended_code, system_error, Database};
+use crate::device::sqlite::weight;
+use crate::device::sqlite::{class_of, extended_code, system_error, Database};
 use crate::error::{Class, Failure, Place};
 use crate::pragma::{self, Effect};
 
@@ -92,6 +95,12 @@ fn statements(
     seen: &mut dyn FnMut(&StatementRun<'_>),
 ) -> Result<(), Failure> {
     let (op, mode) = (session.op, session.mode);
+    let heavy = |cause: String, start: usize, number: u32| {
+        Err(Failure::new(Class::Failed, op, cause).place(source.place(start, number)))
+    };
+    if let Some(cause) = weight::text_too_heavy(source.sql) {
+        return heavy(cause, 0, 1);
+    }
     let mut batch = Batch::new(&database.connection, source.sql);
     let (mut position, mut number) = (0usize, 0u32);
     loop {
@@ -100,17 +109,12 @@ fn statements(
         if database.in_transaction() && changes_like(source.sql.get(start..).unwrap_or("")) {
             database.recover_virtual_tables(op)?;
         }
-        let mut statement = match batch.next() {
+        let statement = match batch.next() {
             Ok(Some(statement)) => statement,
             Ok(None) => return Ok(()),
             Err(error) => {
-                return Err(failed(
-                    session,
-                    source,
-                    number,
-                    offset_of(&error, source, start),
-                    &error,
-                ))
+                let at = (number, offset_of(&error, source, start));
+                return Err(failed(database, session, source, at, &error));
             }
         };
         let text = statement.expanded_sql().unwrap_or_default();
@@ -123,41 +127,21 @@ fn statements(
         let start = begin + first_token(&text);
         position = begin + text.len();
         if session.adopted && pragma::is_left_out(&text, mode != Mode::NoTransaction) {
-            // Outside a transaction such a file runs in memory alone, where schemas are compared: the device is told once.
-            let level =
-                if mode == Mode::NoTransaction { log::Level::Debug } else { log::Level::Warn };
-            log::log!(
-                level,
-                "{}:{}: skipped in a file of before bootmigrate: {}",
-                source.file,
-                line_of(source.sql, start).0,
-                text.trim()
-            );
+            tell_left_out(mode, source, start, &text);
             continue;
         }
         let began = Instant::now();
         let before = database.connection.total_changes();
-        session.noted().vacuum_runs = is_vacuum(&text);
-        let timed = database.watch.statement();
-        let outcome = finish(&mut statement);
-        drop(statement);
-        let outcome = outcome.or_else(|error| match Missing::of(&error) {
-            Some(_) if changes_names_alone(&text) => {
-                read_with_stand_ins(&database.connection, || {
-                    database.connection.execute_batch(&text)
-                })
-                .map(drop)
-            }
-            Some(_) if is_vacuum(&text) => vacuum(&database.connection, &text),
-            _ => Err(error),
-        });
-        drop(timed);
-        session.noted().vacuum_runs = false;
-        outcome.map_err(|error| {
-            database.limited(database.timed_out(failed(session, source, number, start, &error)))
+        run_one(database, session, statement, &text).map_err(|error| {
+            let failed = failed(database, session, source, (number, start), &error);
+            database.limited(database.timed_out(failed))
         })?;
+        if let Some(cause) = heavy_view(database, op, &text)? {
+            return heavy(cause, start, number);
+        }
         if mode != Mode::NoTransaction && !database.in_transaction() {
-            let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a lack of space or memory)";
+            let cause = "SQLite ended the transaction by itself (a conflict clause ROLLBACK, or a \
+                         lack of space or memory)";
             return Err(Failure::new(Class::Failed, op, cause).place(source.place(start, number)));
         }
         let rows = database.connection.total_changes().saturating_sub(before);
@@ -171,8 +155,65 @@ fn statements(
     }
 }
 
-/// The next statement gives the connection another `LIKE`, when it is compiled. Where SQLite counts a statement as running it keeps the
-/// old one and marks that as case-sensitive for the whole process: from then on `LIKE` passes over rows in an index.
+/// Runs a statement that is compiled, to its end.
+fn run_one(
+    database: &Database,
+    session: &Session,
+    mut statement: Statement<'_>,
+    text: &str,
+) -> rusqlite::Result<()> {
+    session.noted().vacuum_runs = is_vacuum(text);
+    let timed = database.watch.statement();
+    let outcome = finish(&mut statement);
+    drop(statement);
+    let outcome = outcome.or_else(|error| without_the_applications(database, text, error));
+    drop(timed);
+    session.noted().vacuum_runs = false;
+    outcome
+}
+
+/// What makes a view too heavy that this statement has made.
+fn heavy_view(database: &Database, op: Op, text: &str) -> Result<Option<String>, Failure> {
+    if !makes_a_view(text) {
+        return Ok(None);
+    }
+    weight::too_heavy(&database.connection).map_err(|error| database.failure(op, &error))
+}
+
+/// A statement of a file of before bootmigrate that is not run.
+fn tell_left_out(mode: Mode, source: &Source<'_>, start: usize, text: &str) {
+    // Outside a transaction such a file runs in memory alone, where schemas are compared: the
+    // device is told once.
+    let level = if mode == Mode::NoTransaction { log::Level::Debug } else { log::Level::Warn };
+    log::log!(
+        level,
+        "{}:{}: skipped in a file of before bootmigrate: {}",
+        source.file,
+        line_of(source.sql, start).0,
+        text.trim()
+    );
+}
+
+/// Runs once more, with stand-ins for what only the application has, a statement that failed for
+/// the lack of it and does not need it.
+fn without_the_applications(
+    database: &Database,
+    text: &str,
+    error: rusqlite::Error,
+) -> rusqlite::Result<()> {
+    match Missing::of(&error) {
+        Some(_) if changes_names_alone(text) => {
+            read_with_stand_ins(&database.connection, || database.connection.execute_batch(text))
+                .map(drop)
+        }
+        Some(_) if is_vacuum(text) => vacuum(&database.connection, text),
+        _ => Err(error),
+    }
+}
+
+/// The next statement gives the connection another `LIKE`, when it is compiled. Where SQLite counts
+/// a statement as running it keeps the old one and marks that as case-sensitive for the whole
+/// process: from then on `LIKE` passes over rows in an index.
 fn changes_like(rest: &str) -> bool {
     let begins = rest.get(..6).is_some_and(|word| word.eq_ignore_ascii_case("PRAGMA"));
     begins
@@ -182,8 +223,14 @@ fn changes_like(rest: &str) -> bool {
             .is_some_and(|statement| statement.to_ascii_lowercase().contains(LIKE))
 }
 
-/// `ALTER TABLE … RENAME` and `DROP COLUMN` compile the whole schema and evaluate nothing of it: an index of another table in an order
-/// that only the application has does not matter to them.
+/// `ALTER TABLE … RENAME` and `DROP COLUMN` compile the whole schema and evaluate nothing of it: an
+/// index of another table in an order that only the application has does not matter to them.
+fn makes_a_view(statement: &str) -> bool {
+    let mut words = statement.get(first_token(statement)..).unwrap_or("").split_whitespace();
+    words.next().is_some_and(|word| word.eq_ignore_ascii_case("CREATE"))
+        && words.take(2).any(|word| word.eq_ignore_ascii_case("VIEW"))
+}
+
 fn changes_names_alone(statement: &str) -> bool {
     let words: Vec<&str> =
         statement.get(first_token(statement)..).unwrap_or("").split_whitespace().collect();
@@ -200,16 +247,17 @@ fn finish(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// The statement of this number, which begins at this byte, has failed.
 fn failed(
+    database: &Database,
     session: &Session,
     source: &Source<'_>,
-    number: u32,
-    start: usize,
+    (number, start): (u32, usize),
     error: &rusqlite::Error,
 ) -> Failure {
     let system = system_error(error);
     let reason = session.noted().denied.take();
-    let cause = reason.unwrap_or_else(|| describe(error));
+    let cause = reason.unwrap_or_else(|| database.describe(error, source.sql));
     Failure::new(class_of(error), session.op, cause)
         .place(source.place(start, number))
         .code(extended_code(error))
@@ -245,7 +293,8 @@ impl Source<'_> {
     }
 }
 
-/// The part of a line around a column, with blanks for tabs, and the column's place in it: a terminal shows both alike.
+/// The part of a line around a column, with blanks for tabs, and the column's place in it: a
+/// terminal shows both alike.
 fn window(line: &str, column: u32) -> (String, u32) {
     let at = column.saturating_sub(1) as usize;
     let from = if at < LINE_SHOWN_CHARS_MAX { 0 } else { at - LINE_SHOWN_CHARS_MAX / 2 };
@@ -301,8 +350,8 @@ pub fn may_change_rows(statement: &str) -> bool {
     }
 }
 
-/// What a migration may not do is denied from now on, and noted with its reason. In a file of before bootmigrate its own transaction
-/// words are let through: they are not run.
+/// What a migration may not do is denied from now on, and noted with its reason. In a file of
+/// before bootmigrate its own transaction words are let through: they are not run.
 pub(super) fn authorize(
     database: &mut Database,
     session: &Session,

@@ -1,5 +1,7 @@
-//! Owns the boundary between two migration files that share a connection: each finds it as a new one, whatever ran before.
-//! Promises: TEMP objects, PRAGMAs, savepoints, `last_insert_rowid()` and `changes()` end with their file, which is verified after it.
+//! Owns the boundary between two migration files that share a connection: each finds it as a new
+//! one, whatever ran before.
+//! Promises: TEMP objects, PRAGMAs, savepoints, `last_insert_rowid()` and `changes()` end with
+//! their file, which is verified after it.
 //! Never changes a row or an object of the database itself.
 
 use std::collections::BTreeSet;
@@ -40,7 +42,8 @@ const SWITCHES: [DbConfig; 19] = [
 
 /// `case_sensitive_like` has no value that can be read; this is what it changes.
 pub(super) const LIKE: &str = "case_sensitive_like";
-/// Inside a transaction that enforces foreign keys, turning it off forgets what is violated; the commit turns it off.
+/// Inside a transaction that enforces foreign keys, turning it off forgets what is violated; the
+/// commit turns it off.
 const UNTIL_THE_COMMIT: &str = "defer_foreign_keys";
 
 /// What the authorizer has noted of a file.
@@ -115,8 +118,9 @@ impl Session {
 }
 
 impl Database {
-    /// Runs one migration file, all of it: what it leaves in the connection is gone when this returns. After an error inside a
-    /// transaction nothing is taken back: a statement more could run outside the one that SQLite has ended.
+    /// Runs one migration file, all of it: what it leaves in the connection is gone when this
+    /// returns. After an error inside a transaction nothing is taken back: a statement more could
+    /// run outside the one that SQLite has ended.
     ///
     /// # Errors
     /// As `run`; a defect where the connection is not as before.
@@ -137,7 +141,8 @@ impl Database {
         if options.enforces_foreign_keys {
             self.enforce_foreign_keys(op)?;
         }
-        // Where schemas are compared each statement would be a transaction, and no violation could wait for the file's end.
+        // Where schemas are compared each statement would be a transaction, and no violation could
+        // wait for the file's end.
         let ran = if of_its_own {
             self.in_a_transaction(op, |database| run(database, &session))
         } else {
@@ -155,7 +160,8 @@ impl Database {
         }
     }
 
-    /// The PRAGMA does nothing in a transaction; this switch does. What is violated is counted from now on.
+    /// The PRAGMA does nothing in a transaction; this switch does. What is violated is counted from
+    /// now on.
     fn enforce_foreign_keys(&self, op: Op) -> Result<(), Failure> {
         let set = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true);
         set.map(drop).map_err(|error| self.failure(op, &error))
@@ -269,7 +275,10 @@ impl Database {
         for name in names {
             loop {
                 match self.connection.execute_batch(&format!("RELEASE {}", quote(name))) {
-                    Ok(()) => log::warn!("{op}: the savepoint {name:?} was still open at the end of its file, and ended there."),
+                    Ok(()) => log::warn!(
+                        "{op}: the savepoint {name:?} was still open at the end of its file, and \
+                         ended there."
+                    ),
                     Err(error) if describe(&error).starts_with("no such savepoint") => break,
                     Err(error) => return Err(self.failure(op, &error)),
                 }
@@ -307,8 +316,9 @@ impl Database {
         self.drop_temporary_sequence(op)
     }
 
-    /// At a savepoint virtual tables write what they keep in memory, which must be before the schema is read again, and close what they
-    /// have open: until then SQLite counts a statement as running, and takes no other `LIKE` from `case_sensitive_like`.
+    /// At a savepoint virtual tables write what they keep in memory, which must be before the
+    /// schema is read again, and close what they have open: until then SQLite counts a statement as
+    /// running, and takes no other `LIKE` from `case_sensitive_like`.
     pub(super) fn recover_virtual_tables(&self, op: Op) -> Result<(), Failure> {
         self.run(op, "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written")
     }
@@ -327,10 +337,10 @@ impl Database {
         defensive(false)?;
         let renamed = self.run(
             op,
-            "PRAGMA writable_schema = ON; \
-             UPDATE temp.sqlite_schema SET name = 'bootmigrate_sequence', tbl_name = 'bootmigrate_sequence', \
-             sql = 'CREATE TABLE bootmigrate_sequence(name, seq)'; \
-             PRAGMA writable_schema = RESET; DROP TABLE temp.bootmigrate_sequence",
+            "PRAGMA writable_schema = ON; UPDATE temp.sqlite_schema SET name = \
+             'bootmigrate_sequence', tbl_name = 'bootmigrate_sequence', sql = 'CREATE TABLE \
+             bootmigrate_sequence(name, seq)'; PRAGMA writable_schema = RESET; DROP TABLE \
+             temp.bootmigrate_sequence",
         );
         defensive(before)?;
         renamed
@@ -354,7 +364,8 @@ impl Database {
         self.run(
             op,
             &format!(
-                "CREATE TABLE {table}(n INTEGER PRIMARY KEY); INSERT INTO {table} VALUES (0); DELETE FROM {table} WHERE n <> 0; DROP TABLE {table}"
+                "CREATE TABLE {table}(n INTEGER PRIMARY KEY); INSERT INTO {table} VALUES (0); \
+                 DELETE FROM {table} WHERE n <> 0; DROP TABLE {table}"
             ),
         )
     }

@@ -1,5 +1,7 @@
-//! Owns reading where a function or a collation is missing: something takes its place while a statement is prepared or run.
-//! Promises: a stand-in exists only while something is read, and is gone before anything is written.
+//! Owns reading where a function or a collation is missing: something takes its place while a
+//! statement is prepared or run.
+//! Promises: a stand-in exists only while something is read, and is gone before anything is
+//! written.
 //! Never decides what follows from something that is missing.
 
 use std::collections::BTreeSet;
@@ -13,16 +15,17 @@ use crate::device::sqlite::Database;
 use crate::error::Failure;
 use crate::lex::quote;
 
-/// An index whose collation was missing once is not used for queries until the schema is read again: a table WITHOUT ROWID has no other.
-/// Virtual tables keep changes in memory until a savepoint or a commit, and would be opened a second time without them.
+/// An index whose collation was missing once is not used for queries until the schema is read
+/// again: a table WITHOUT ROWID has no other. Virtual tables keep changes in memory until a
+/// savepoint or a commit, and would be opened a second time without them.
 pub(super) const RELOAD: &str =
     "SAVEPOINT bootmigrate_written; RELEASE bootmigrate_written; PRAGMA writable_schema = RESET";
 /// What SQLite says of such a table.
 const DEACTIVATED: &str = "no query solution";
 
 impl Database {
-    /// Stand-ins for everything that its tables and indexes need and this program does not have, until the connection is closed. What
-    /// could not be checked without them, index by index.
+    /// Stand-ins for everything that its tables and indexes need and this program does not have,
+    /// until the connection is closed. What could not be checked without them, index by index.
     ///
     /// # Errors
     /// As SQLite, but for what is missing.
@@ -49,11 +52,12 @@ fn stand_in_for_all(
     may_be: impl Fn(&Missing) -> bool,
     missing: &mut BTreeSet<Missing>,
 ) -> rusqlite::Result<()> {
-    // To prepare it asks for all of that, table by table, and for virtual tables at last; it is not run.
+    // To prepare it asks for all of that, table by table, and for virtual tables at last; it is not
+    // run.
     while let Err(error) = connection.prepare("PRAGMA integrity_check") {
         match Missing::of(&error) {
             Some(one) if may_be(&one) && !missing.contains(&one) && one.stand_in(connection)? => {
-                drop(missing.insert(one))
+                missing.insert(one);
             }
             _ => break,
         }
@@ -64,7 +68,8 @@ fn stand_in_for_all(
     connection.execute_batch(RELOAD)
 }
 
-/// Reads, with stand-ins for functions and collations that are missing; they are removed again. What they stood in for, beside the answer.
+/// Reads, with stand-ins for functions and collations that are missing; they are removed again.
+/// What they stood in for, beside the answer.
 pub fn read_with_stand_ins<T>(
     connection: &Connection,
     read: impl FnMut() -> rusqlite::Result<T>,
@@ -72,7 +77,8 @@ pub fn read_with_stand_ins<T>(
     with_stand_ins(connection, |_| true, read)
 }
 
-/// VACUUM, which compiles every CHECK and index and evaluates none: it copies their content. An order it needs: no stand-in has it.
+/// VACUUM, which compiles every CHECK and index and evaluates none: it copies their content. An
+/// order it needs: no stand-in has it.
 ///
 /// # Errors
 /// As SQLite.
@@ -94,7 +100,7 @@ fn with_stand_ins<T>(
         };
         match Missing::of(&error) {
             Some(one) if may_be(&one) && !missing.contains(&one) && one.stand_in(connection)? => {
-                drop(missing.insert(one))
+                missing.insert(one);
             }
             None if !all && error.to_string().contains(DEACTIVATED) => {
                 all = true;
@@ -116,7 +122,12 @@ mod tests {
     fn stand_ins_are_gone_after_the_reading() {
         let connection = Connection::open_in_memory().unwrap();
         connection.create_collation("backwards", |one, other| other.cmp(one)).unwrap();
-        connection.execute_batch("CREATE TABLE t(a TEXT COLLATE backwards); INSERT INTO t VALUES('x'); CREATE INDEX i ON t(a)").unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE t(a TEXT COLLATE backwards); INSERT INTO t VALUES('x'); CREATE INDEX \
+                 i ON t(a)",
+            )
+            .unwrap();
         connection.remove_collation("backwards").unwrap();
         let count = || {
             connection.query_row(

@@ -1,10 +1,13 @@
-//! Owns bringing the rows of a virtual table that keeps them itself: text of a full-text index, boxes of an R*Tree, rows of any module.
-//! Promises: a row that can be read arrives with its number; what a broken index says is not asked for.
+//! Owns bringing the rows of a virtual table that keeps them itself: text of a full-text index,
+//! boxes of an R*Tree, rows of any module.
+//! Promises: a row that can be read arrives with its number; what a broken index says is not asked
+//! for.
 //! Never changes the database that is read.
 
 use rusqlite::Row;
 
 use crate::device::disk::Op;
+use crate::device::sqlite::compile::lossy;
 use crate::device::sqlite::pour::{Pour, RowCounts, Stopped, Writer};
 use crate::device::sqlite::rows::{LostTable, Table};
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
@@ -12,8 +15,9 @@ use crate::device::sqlite::Database;
 use crate::error::Failure;
 
 impl Pour<'_> {
-    /// Brings what a virtual table keeps itself. `keep`: into the same virtual table, whose index must be built again after it where
-    /// its content is [`Content::Own`]; else all of it goes aside.
+    /// Brings what a virtual table keeps itself. `keep`: into the same virtual table, whose index
+    /// must be built again after it where its content is [`Content::Own`]; else all of it goes
+    /// aside.
     ///
     /// # Errors
     /// As [`Pour::pour`].
@@ -58,12 +62,13 @@ impl Pour<'_> {
         }
     }
 
-    /// The virtual table as one whose rows can be selected and inserted; `None` where its module does not work.
+    /// The virtual table as one whose rows can be selected and inserted; `None` where its module
+    /// does not work.
     fn rows_of(&self, table: &VirtualTable) -> Option<Table> {
         let sql = "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0";
         let mut statement = self.from.connection.prepare(sql).ok()?;
         let columns = statement
-            .query_map([&table.name], |row| row.get(0))
+            .query_map([&table.name], |row| lossy(row, 0))
             .ok()?
             .collect::<rusqlite::Result<Vec<String>>>()
             .ok()?;
@@ -80,6 +85,7 @@ impl Pour<'_> {
             own_index: None,
             row_number,
             numbered_by_key: false,
+            aside_of: None,
         })
     }
 
@@ -157,7 +163,8 @@ fn all_rows(table: &Table) -> String {
 }
 
 impl Database {
-    /// Rows that a virtual table keeps itself, by its shadow table; `None` where they cannot be counted.
+    /// Rows that a virtual table keeps itself, by its shadow table; `None` where they cannot be
+    /// counted.
     ///
     /// # Errors
     /// As SQLite, but for corruption.

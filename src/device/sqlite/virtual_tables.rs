@@ -1,10 +1,13 @@
-//! Owns what a virtual table is made of: its module, the tables in which it keeps its content, and whether it has content at all.
-//! Promises: a table of a virtual table's own (shadow) is never taken for an ordinary one, also where its module is missing.
+//! Owns what a virtual table is made of: its module, the tables in which it keeps its content, and
+//! whether it has content at all.
+//! Promises: a table of a virtual table's own (shadow) is never taken for an ordinary one, also
+//! where its module is missing.
 //! Never reads or changes a row.
 
 use rusqlite::OptionalExtension;
 
 use crate::device::disk::Op;
+use crate::device::sqlite::compile::lossy;
 use crate::device::sqlite::findings::Kind;
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
@@ -80,12 +83,13 @@ impl Database {
 
     /// For errors of this module's caller.
     pub(super) fn read_virtual_tables(&self) -> rusqlite::Result<Vec<VirtualTable>> {
-        let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 AND sql IS NOT NULL ORDER BY name";
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 AND \
+                   sql IS NOT NULL ORDER BY name";
         let mut statement = self.connection.prepare(sql)?;
-        let texts = statement
-            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let texts = statement.query_map([], |row| Ok((lossy(row, 0)?, lossy(row, 1)?)))?;
         let texts = texts.collect::<rusqlite::Result<Vec<(String, String)>>>()?;
-        // The longest name counts: `a` and `a_b` are two virtual tables, and `a_b_content` is of the second.
+        // The longest name counts: `a` and `a_b` are two virtual tables, and `a_b_content` is of
+        // the second.
         let owner = |shadow: &str| {
             let owns = |name: &&str| {
                 let (begin, rest) = (shadow.get(..name.len()), shadow.get(name.len()..));
@@ -99,10 +103,10 @@ impl Database {
                 .max_by_key(|name| name.len())
                 .map(str::to_owned)
         };
-        let sql = "SELECT name, type = 'shadow' FROM pragma_table_list WHERE schema = 'main' AND type IN ('shadow', 'table')";
+        let sql = "SELECT name, type = 'shadow' FROM pragma_table_list WHERE schema = 'main' AND \
+                   type IN ('shadow', 'table')";
         let mut statement = self.connection.prepare(sql)?;
-        let tables = statement
-            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)))?;
+        let tables = statement.query_map([], |row| Ok((lossy(row, 0)?, row.get::<_, bool>(1)?)))?;
         let owned = |(name, known): (String, bool)| owner(&name).map(|owner| (owner, name, known));
         let tables: Vec<(String, String, bool)> =
             tables.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().filter_map(owned).collect();
@@ -143,7 +147,7 @@ impl Database {
     ///
     /// # Errors
     /// As SQLite, but for what the virtual table itself says.
-    pub fn is_unfit(&self, op: Op, table: &VirtualTable) -> Result<bool, Failure> {
+    pub fn is_stale(&self, op: Op, table: &VirtualTable) -> Result<bool, Failure> {
         Ok(matches!(self.fault_of(op, "integrity_check", table)?, Some((Kind::VirtualTable, _))))
     }
 
@@ -304,9 +308,11 @@ mod tests {
             .connection
             .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)
             .unwrap();
-        let schema = "CREATE VIRTUAL TABLE a USING fts5(x); CREATE VIRTUAL TABLE a_b USING rtree(id, x0, x1); CREATE TABLE a_user(x);
+        let schema = "CREATE VIRTUAL TABLE a USING fts5(x); CREATE VIRTUAL TABLE a_b USING \
+                      rtree(id, x0, x1); CREATE TABLE a_user(x);
             CREATE TABLE v_user(x); PRAGMA writable_schema = ON;
-            INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)'); PRAGMA writable_schema = RESET";
+            INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING \
+                      vec0(e)'); PRAGMA writable_schema = RESET";
         database.run(OP, schema).unwrap();
         let found = database.virtual_tables(OP).unwrap();
         let shadows: Vec<(&str, usize)> =

@@ -1,5 +1,7 @@
-//! Owns what ends a statement before it is done: a stop signal, and `statement_timeout_s`; and the bound of SQLite's memory.
-//! Promises: asked every few steps of SQLite's machine, on every connection; beside a checkpoint, which has no steps, by a thread.
+//! Owns what ends a statement before it is done: a stop signal, and `statement_timeout_s`; and the
+//! bound of SQLite's memory.
+//! Promises: asked every few steps of SQLite's machine, on every connection; beside a checkpoint,
+//! which has no steps, by a thread.
 //! Never ends a statement by the clock where nobody has configured it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,11 +12,13 @@ use rusqlite::Connection;
 
 use crate::device::disk::{Disk, SystemDisk};
 use crate::device::files::side;
+use crate::device::sqlite::stuck::{self, Evaluating};
 use crate::device::sqlite::Database;
 use crate::device::{memory, progress};
 use crate::error::{Class, Failure};
 
-/// Steps of SQLite's machine between two looks. One that builds a text of megabytes takes a millisecond.
+/// Steps of SQLite's machine between two looks. One that builds a text of megabytes takes a
+/// millisecond.
 const STEPS_BETWEEN_LOOKS: i32 = 100;
 /// Looks between two signs of life for who watches.
 const LOOKS_BETWEEN_SIGNS: u32 = 200;
@@ -34,8 +38,8 @@ pub struct Limits<'a> {
     pub scratch_work: Option<u64>,
 }
 
-/// What migrations may take on an empty database while we look and nobody counts a try: some seconds on a slow device, and a thousand
-/// times what a product's usual migrations take.
+/// What migrations may take on an empty database while we look and nobody counts a try: some
+/// seconds on a slow device, and a thousand times what a product's usual migrations take.
 pub const SCRATCH_STEPS_MAX: u64 = 200_000_000;
 
 /// The limits of one connection.
@@ -72,7 +76,9 @@ impl Watch {
                 if looks.is_multiple_of(LOOKS_BETWEEN_SIGNS) {
                     progress::tick();
                 }
-                watch.must_end()
+                let must_end = watch.must_end();
+                stuck::looked(must_end);
+                must_end
             }),
         )
     }
@@ -111,7 +117,13 @@ impl Watch {
             *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some(Instant::now() + limit);
         }
-        Timed(Arc::clone(self))
+        Timed { watch: Arc::clone(self), _runs: self.evaluates() }
+    }
+
+    /// SQL of a migration or of the schema is evaluated until the answer is dropped: where no stop
+    /// signal reaches it, the run ends.
+    pub fn evaluates(&self) -> Evaluating {
+        Evaluating::begin(self.stop.as_ref())
     }
 
     /// Why a statement was interrupted, where it was no stop signal.
@@ -132,11 +144,14 @@ impl Watch {
 }
 
 /// A statement of a migration runs.
-pub(super) struct Timed(Arc<Watch>);
+pub(super) struct Timed {
+    watch: Arc<Watch>,
+    _runs: Evaluating,
+}
 
 impl Drop for Timed {
     fn drop(&mut self) {
-        *self.0.deadline.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.watch.deadline.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -149,7 +164,8 @@ impl Database {
         }
     }
 
-    /// Runs what brings a WAL into main: SQLite asks no handler meanwhile, but can be interrupted by another thread.
+    /// Runs what brings a WAL into main: SQLite asks no handler meanwhile, but can be interrupted
+    /// by another thread.
     pub(super) fn interruptible<T>(&self, work: impl FnOnce() -> T) -> T {
         let wal = SystemDisk::default().stat(&side(&self.path, "-wal")).ok().flatten();
         let Some(stop) = self
@@ -265,7 +281,8 @@ mod tests {
         let connection = Connection::open(&path).unwrap();
         let wal = "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;
              CREATE TABLE big (a);
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) INSERT INTO big SELECT randomblob(4000) FROM n;";
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000) INSERT \
+                   INTO big SELECT randomblob(4000) FROM n;";
         connection.execute_batch(wal).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let sqlite = Sqlite {

@@ -1,5 +1,7 @@
-//! Owns the question whether the records of a page are entries of an index, by the rows that its table has.
-//! Promises: some of them are looked up by the row's number and every value; what cannot be asked is not said to be an entry.
+//! Owns the question whether the records of a page are entries of an index, by the rows that its
+//! table has.
+//! Promises: some of them are looked up by the row's number and every value; what cannot be asked
+//! is not said to be an entry.
 //! Never writes.
 
 use rusqlite::Statement;
@@ -63,7 +65,8 @@ impl<'a> Indexed<'a> {
         Indexed { database, op, encoding, questions: trees.iter().filter_map(question).collect() }
     }
 
-    /// Are they entries? A quarter of those asked for is enough: rows may have changed since, or be gone.
+    /// Are they entries? A quarter of those asked for is enough: rows may have changed since, or be
+    /// gone.
     ///
     /// # Errors
     /// As SQLite, but for corruption.

@@ -1,5 +1,6 @@
 //! Owns which keys of a table came from pages that no tree leads to.
-//! Promises: a key that was added is known again, by whatever collation it is one; another one may be taken for it.
+//! Promises: a key that was added is known again, by whatever collation it is one; another one may
+//! be taken for it.
 //! Never holds more than [`WORDS`] words.
 
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,5 +1,7 @@
-//! Owns what a schema says of the pages of its tables and indexes: where each tree begins, and what its records look like.
-//! Promises: columns stand in the order in which SQLite stores them, generated ones and keys included.
+//! Owns what a schema says of the pages of its tables and indexes: where each tree begins, and what
+//! its records look like.
+//! Promises: columns stand in the order in which SQLite stores them, generated ones and keys
+//! included.
 //! Never reads a row of a table.
 
 use rusqlite::Row;
@@ -9,10 +11,15 @@ use crate::device::pages::keys::{Collation, KeyOrder, Ordered};
 use crate::device::pages::shape::{Affinity, Shape, StoredColumn};
 use crate::device::pages::tree::Tree;
 use crate::device::pages::Encoding;
+use crate::device::sqlite::compile::{lossy, lossy_if_any};
 use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
-use crate::lex::quote;
+use crate::lex::{lex, quote};
+
+/// SQLite's own table of the numbers that AUTOINCREMENT has given. It says nothing of the types of
+/// its columns, and always fills them with a name and a number.
+pub const SEQUENCE: &str = "sqlite_sequence";
 
 /// A table or an index, as its pages show it.
 #[derive(Debug, Clone)]
@@ -27,7 +34,8 @@ pub struct KnownTree {
     pub(super) defaults: Vec<Option<String>>,
     /// It is an index: its entries are no rows.
     pub is_index: bool,
-    /// What its entries' values are called in the table, quoted; empty where its rows cannot be asked for by them.
+    /// What its entries' values are called in the table, quoted; empty where its rows cannot be
+    /// asked for by them.
     pub(super) names: Vec<String>,
 }
 
@@ -57,6 +65,12 @@ struct Column {
     hidden: i64,
 }
 
+impl Column {
+    fn never_null(kind: &str) -> Column {
+        Column { kind: kind.to_owned(), not_null: true, default: None, hidden: 0 }
+    }
+}
+
 impl Database {
     /// Every tree of this schema, the schema's own first.
     ///
@@ -66,17 +80,28 @@ impl Database {
         self.read_trees().map_err(|error| self.failure(op, &error))
     }
 
+    /// Makes the table that this text of a schema makes, and nothing else; `false` where it cannot.
+    pub fn make_table(&self, text: &str) -> bool {
+        // As SQLite writes it: with its columns, and not with a query that would run.
+        let tokens = lex(text).tokens;
+        let mut words = tokens.iter().filter(|token| !token.is_comment());
+        let begins = words.next().is_some_and(|word| word.is("CREATE"))
+            && words.next().is_some_and(|word| word.is("TABLE"))
+            && words.nth(1).is_some_and(|bracket| bracket.text == "(");
+        if !begins {
+            return false;
+        }
+        // Only the first statement of it.
+        let mut made = self.connection.prepare(text);
+        made.as_mut().is_ok_and(|made| made.raw_execute().is_ok())
+    }
+
     fn read_trees(&self) -> rusqlite::Result<Vec<KnownTree>> {
         let sql =
             "SELECT type = 'index', name, tbl_name, rootpage FROM sqlite_schema WHERE rootpage > 0";
         let mut statement = self.connection.prepare(sql)?;
         let read = |row: &Row<'_>| {
-            Ok((
-                row.get::<_, bool>(0)?,
-                row.get::<_, String>(1)?,
-                row.get::<_, String>(2)?,
-                row.get::<_, i64>(3)?,
-            ))
+            Ok((row.get::<_, bool>(0)?, lossy(row, 1)?, lossy(row, 2)?, row.get::<_, i64>(3)?))
         };
         let all = statement.query_map([], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
         let mut trees = vec![schema_tree()];
@@ -102,12 +127,13 @@ impl Database {
         Ok(trees)
     }
 
-    /// The columns of an index, the row's number last; none where one is an expression, or the number has no name.
+    /// The columns of an index, the row's number last; none where one is an expression, or the
+    /// number has no name.
     fn index_names(&self, index: &str, row_number: Option<&str>) -> rusqlite::Result<Vec<String>> {
         let mut statement = self
             .connection
             .prepare("SELECT cid, name FROM pragma_index_xinfo(?1) ORDER BY seqno")?;
-        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?));
+        let read = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, lossy_if_any(row, 1)?));
         let found = statement.query_map([index], read)?.collect::<rusqlite::Result<Vec<_>>>()?;
         let numbered = found.last().is_some_and(|(cid, _)| *cid == -1);
         let name = |(cid, name): (i64, Option<String>)| match cid {
@@ -122,18 +148,14 @@ impl Database {
             .unwrap_or_default())
     }
 
-    /// What the keys of an index are ordered by: of a table's own those of its key, of others all, down to what tells the row.
+    /// What the keys of an index are ordered by: of a table's own those of its key, of others all,
+    /// down to what tells the row.
     fn order_of(&self, index: &str, own: bool) -> rusqlite::Result<Vec<KeyOrder>> {
         let mut statement = self.connection.prepare(
             "SELECT desc, coll FROM pragma_index_xinfo(?1) WHERE key OR NOT ?2 ORDER BY seqno",
         )?;
         let read = |row: &Row<'_>| {
-            let collation = match row
-                .get::<_, Option<String>>(1)?
-                .unwrap_or_default()
-                .to_ascii_uppercase()
-                .as_str()
-            {
+            let collation = match lossy(row, 1)?.to_ascii_uppercase().as_str() {
                 "BINARY" => Collation::Binary,
                 "NOCASE" => Collation::NoCase,
                 "RTRIM" => Collation::Rtrim,
@@ -146,14 +168,17 @@ impl Database {
     }
 
     fn columns_of(&self, table: &str) -> rusqlite::Result<Vec<Column>> {
+        if table == SEQUENCE {
+            return Ok(["TEXT", "INTEGER"].into_iter().map(Column::never_null).collect());
+        }
         let mut statement = self.connection.prepare(
             "SELECT type, \"notnull\", dflt_value, hidden FROM pragma_table_xinfo(?1) ORDER BY cid",
         )?;
         let read = |row: &Row<'_>| {
             Ok(Column {
-                kind: row.get(0)?,
+                kind: lossy(row, 0)?,
                 not_null: row.get(1)?,
-                default: row.get(2)?,
+                default: lossy_if_any(row, 2)?,
                 hidden: row.get(3)?,
             })
         };
