@@ -1,12 +1,16 @@
-//! Owns a copy of the live database made beside running applications, and the import of a file that an operator brings.
-//! Promises: a copy has its name only when it is whole, checked and synced; a cut leaves a temporary name, swept at boot.
+//! Owns a copy of the live database made beside running applications, and the import of a file that
+//! an operator brings.
+//! Promises: a copy has its name only when it is whole, checked and synced; a cut leaves a
+//! temporary name, swept at boot.
 //! Never stops an application, and never takes a file's name for what is in it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::decide::facts::Room;
-use crate::device::disk::{rename_durably, unlink_durably, File, Op, Open, Rename};
+use crate::device::disk::{
+    rename_durably, unlink_durably, write_new_durably, File, Op, Open, Rename,
+};
 use crate::device::files::{side, SnapshotName};
 use crate::device::{history, Device};
 use crate::error::{Class, Failure};
@@ -14,6 +18,7 @@ use crate::ops::inspect::copies::good_copy;
 use crate::ops::lock::Locked;
 use crate::ops::room::explain;
 use crate::ops::store::RecordStore;
+use crate::ops::verify::within_budget;
 
 const COPY: Op = Op("copy beside the applications");
 const IMPORT: Op = Op("take the file in");
@@ -29,15 +34,31 @@ pub fn create(
 ) -> Result<SnapshotName, Failure> {
     let temporary = device.state.snapshots().join("tmp-backup.db");
     remove(device, &temporary)?;
-    let made =
-        back_up(device, locked, &temporary).and_then(|()| name_it(device, store, &temporary, COPY));
+    let made = back_up(device, locked, &temporary)
+        .and_then(|()| whole(device, &temporary, COPY))
+        .and_then(|version| has_content(device, store, version).map(|()| version))
+        .and_then(|version| name_it(device, store, (&temporary, version), COPY))
+        .inspect(|name| note_check(device, locked, name));
     made.inspect_err(|_| drop(remove(device, &temporary)))
 }
 
-/// Looks at a file where it lies: may it be taken in? Nothing is written, so that a wrong file costs nothing.
+/// A copy of what is left of a lost database would take the place of the one that it can be
+/// restored from.
+fn has_content(device: &Device<'_>, store: &RecordStore, version: i64) -> Result<(), Failure> {
+    if version > 0 || !store.record().held_data {
+        return Ok(());
+    }
+    let cause = "it has no table, but it held data before; `bootmigrate run` restores it, as a \
+                 boot does";
+    Err(Failure::new(Class::Damaged, COPY, cause).at(&device.files.main))
+}
+
+/// Looks at a file where it lies: may it be taken in? Nothing is written, so that a wrong file
+/// costs nothing.
 ///
 /// # Errors
-/// Damaged where it is no good copy; not ours where a WAL or a journal beside it has a part of it; else as the storage.
+/// Damaged where it is no good copy; not ours where a WAL or a journal beside it has a part of it;
+/// else as the storage.
 pub fn importable(device: &Device<'_>, file: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io(IMPORT, file, &error);
     let disk = device.disk();
@@ -50,7 +71,11 @@ pub fn importable(device: &Device<'_>, file: &Path) -> Result<(), Failure> {
             Err(error) => return Err(failed(error)),
         };
         if has_content {
-            let cause = format!("{} has content that a copy of the file alone would leave out; open it with sqlite3 first", part.display());
+            let cause = format!(
+                "{} has content that a copy of the file alone would leave out; open it with \
+                 sqlite3 first",
+                part.display()
+            );
             return Err(Failure::new(Class::NotOurs, IMPORT, cause).at(file));
         }
     }
@@ -80,7 +105,11 @@ pub fn import(
         made.copy_from(IMPORT, &*source, &device.environment.stop)?;
         made.sync(IMPORT)
     };
-    let named = copy().map_err(failed).and_then(|()| name_it(device, store, &temporary, IMPORT));
+    let named = copy()
+        .map_err(failed)
+        .and_then(|()| whole(device, &temporary, IMPORT))
+        .and_then(|version| name_it(device, store, (&temporary, version), IMPORT))
+        .inspect(|name| note_check(device, locked, name));
     named.inspect_err(|_| drop(remove(device, &temporary)))
 }
 
@@ -117,6 +146,23 @@ pub fn back_up(device: &Device<'_>, locked: &Locked, path: &Path) -> Result<(), 
 /// # Errors
 /// No space, or as `statvfs`.
 pub fn room_for(device: &Device<'_>, size: u64, op: Op) -> Result<(), Failure> {
+    room_for_copies(device, size, "a copy needs", op)
+}
+
+/// The same for a snapshot and the database that is then built from it.
+///
+/// # Errors
+/// As [`room_for`].
+pub(super) fn room_for_two(device: &Device<'_>, size: u64, op: Op) -> Result<(), Failure> {
+    room_for_copies(
+        device,
+        size.saturating_mul(2),
+        "a snapshot of it and the database that is built from that need",
+        op,
+    )
+}
+
+fn room_for_copies(device: &Device<'_>, size: u64, what: &str, op: Op) -> Result<(), Failure> {
     let space = device.space().map_err(|error| Failure::io(op, device.files.folder(), &error))?;
     let room = Room {
         available: space.available,
@@ -129,7 +175,7 @@ pub fn room_for(device: &Device<'_>, size: u64, op: Op) -> Result<(), Failure> {
     if room.fits(0) {
         return Ok(());
     }
-    let cause = format!("a copy needs {} bytes free and {} are", room.for_a_copy(), room.available);
+    let cause = format!("{what} {} bytes free and {} are", room.for_a_copy(), room.available);
     Err(Failure::new(Class::NoSpace, op, cause).at(device.files.folder()).needs(room.for_a_copy()))
 }
 
@@ -139,8 +185,16 @@ pub fn room_for(device: &Device<'_>, size: u64, op: Op) -> Result<(), Failure> {
 /// As `open` and `chown`.
 pub(super) fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Result<Box<dyn File>> {
     let file = device.disk().open(COPY, path, Open::CreateNew { mode: 0o600 })?;
-    locked.give_attributes(COPY, &*file)?;
+    locked.give_attributes(device, COPY, &*file)?;
     Ok(file)
+}
+
+/// The version of a copy that is good.
+///
+/// # Errors
+/// Damaged where it is none; else as the storage.
+pub(super) fn whole(device: &Device<'_>, copy: &Path, op: Op) -> Result<i64, Failure> {
+    good_copy(device, copy, None).map_err(|look| look.failure(op, copy, "it is no good copy"))
 }
 
 /// Version and operation come from what is in it.
@@ -150,11 +204,9 @@ pub(super) fn make(device: &Device<'_>, locked: &Locked, path: &Path) -> io::Res
 pub(super) fn name_it(
     device: &Device<'_>,
     store: &RecordStore,
-    temporary: &Path,
+    (temporary, version): (&Path, i64),
     op: Op,
 ) -> Result<SnapshotName, Failure> {
-    let version = good_copy(device, temporary, None)
-        .map_err(|look| look.failure(op, temporary, "it is no good copy"))?;
     let operation = operation_in(device, temporary, op)?;
     let name = SnapshotName {
         version,
@@ -164,6 +216,25 @@ pub(super) fn name_it(
     rename_durably(device.disk(), op, temporary, &path, Rename::NoReplace)
         .map_err(|error| Failure::io(op, &path, &error))?;
     Ok(name)
+}
+
+/// Of a snapshot this large nobody would know that it was checked. After it has its name: before,
+/// the note could be taken for another's.
+fn note_check(device: &Device<'_>, locked: &Locked, name: &SnapshotName) {
+    let (disk, note) = (device.disk(), device.state.checked(name.operation));
+    let noted = disk.stat(&device.state.snapshot(name)).and_then(|stat| {
+        if stat.is_none_or(|stat| within_budget(device, stat.size)) {
+            return Ok(());
+        }
+        write_new_durably(disk, COPY, &note, b"", locked.ownership.ids())
+    });
+    if let Err(error) = noted {
+        log::warn!(
+            "{}: it cannot be noted that this snapshot was checked: {error}; a later upgrade may \
+             remove it.",
+            device.settings.name
+        );
+    }
 }
 
 fn operation_in(device: &Device<'_>, copy: &Path, op: Op) -> Result<u64, Failure> {

@@ -1,5 +1,6 @@
 //! Owns the schema before and after migrations: what works no more, and after which migration.
-//! Promises: what did not work before is a note and never refused; which migration it was is looked for on failure alone, in memory.
+//! Promises: what did not work before is a note and never refused; which migration it was is looked
+//! for on failure alone, in memory.
 //! Never changes a byte of the database.
 
 use crate::catalog::Migration;
@@ -15,7 +16,8 @@ use crate::error::{Class, Failure};
 
 const OP: Op = Op("verify");
 
-/// Migrations that are run once more in memory, to find the one that broke something: more would take too long at a boot.
+/// Migrations that are run once more in memory, to find the one that broke something: more would
+/// take too long at a boot.
 const REPLAYED_MAX: usize = 200;
 
 /// The foreign keys and the objects of a schema.
@@ -49,8 +51,8 @@ impl Before {
         })
     }
 
-    /// What stands there now counts as having been there before: files that were released and cannot be corrected have made it. In a
-    /// database that was made from nothing, their rows too.
+    /// What stands there now counts as having been there before: files that were released and
+    /// cannot be corrected have made it. In a database that was made from nothing, their rows too.
     ///
     /// # Errors
     /// As SQLite.
@@ -61,8 +63,8 @@ impl Before {
         Ok(())
     }
 
-    /// Sentences about what is in this schema, and works no more since `before`, or not in an application that has no newer SQLite
-    /// than it says.
+    /// Sentences about what is in this schema, and works no more since `before`, or not in an
+    /// application that has no newer SQLite than it says.
     fn broken_since(&self, before: &Before, device: &Device<'_>) -> Vec<String> {
         let mut broken = self.references.worse_than(&before.references).broken;
         broken.extend(self.compiled.broken_since(&before.compiled));
@@ -104,7 +106,8 @@ impl Changes<'_> {
     }
 }
 
-/// Nothing works less than before; notes about what did not work before, and what cannot be checked here.
+/// Nothing works less than before; notes about what did not work before, and what cannot be checked
+/// here.
 ///
 /// # Errors
 /// Failed, with the object and the migration that broke it.

@@ -1,5 +1,7 @@
-//! Owns what comes before a person's command that changes what is kept, or rows: the lock, and whether anything else comes first.
-//! Promises: nothing is changed while a replacement waits for its boot, or where other firmware's record says more than this one knows.
+//! Owns what comes before a person's command that changes what is kept, or rows: the lock, and
+//! whether anything else comes first.
+//! Promises: nothing is changed while a replacement waits for its boot, or where other firmware's
+//! record says more than this one knows.
 //! Never waits for more than the lock.
 
 use crate::device::disk::Op;
@@ -13,7 +15,8 @@ const OP: Op = Op("begin what was asked for");
 /// The lock, with the record; the state folder can be written.
 ///
 /// # Errors
-/// As [`lock`]; storage where nothing can be written, newer where the record is of another format, waits where a boot must come first.
+/// As [`lock`]; storage where nothing can be written, newer where the record is of another format,
+/// waits where a boot must come first.
 pub fn begin(device: &Device<'_>) -> Result<(Locked, RecordStore), Failure> {
     let locked = lock(device)?;
     if let Some(why) = &locked.read_only {
@@ -37,7 +40,8 @@ pub fn understood(device: &Device<'_>, store: &RecordStore) -> Result<(), Failur
     Err(Failure::new(Class::Newer, Op("read the record"), cause).at(&device.state.record()))
 }
 
-/// No replacement was cut off after its ready file: quarantine may have the only name of the old files' parts.
+/// No replacement was cut off after its ready file: quarantine may have the only name of the old
+/// files' parts. Nor was a wipe.
 ///
 /// # Errors
 /// Waits; else as `readdir`.
@@ -45,7 +49,7 @@ pub fn nothing_waits(device: &Device<'_>, locked: &Locked) -> Result<(), Failure
     let root = &device.state.root;
     let waiting = locked.ready_operations(device).map_err(|error| Failure::io(OP, root, &error))?;
     if waiting.is_empty() {
-        return Ok(());
+        return RecordStore::look(device)?.no_wipe_waits(device);
     }
     let cause = "a replacement was cut off, and `bootmigrate run` goes on with it first";
     Err(Failure::new(Class::Waits, OP, cause).at(root))

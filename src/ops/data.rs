@@ -1,11 +1,14 @@
-//! Owns data migrations: rows changed beside running applications, a round a transaction, with its progress in the same one.
-//! Promises: a cut, a kill or a failure at any instant leaves whole rounds; the next run goes on after the last of them.
-//! Never run at a boot, never changes the schema, and never holds the database longer than one round.
+//! Owns data migrations: rows changed beside running applications, a round a transaction, with its
+//! progress in the same one.
+//! Promises: a cut, a kill or a failure at any instant leaves whole rounds; the next run goes on
+//! after the last of them.
+//! Never run at a boot, never changes the schema, and never holds the database longer than one
+//! round.
 
 use std::time::Duration;
 
 use crate::catalog::Migration;
-use crate::config::ChangedText;
+use crate::config::OnChecksumMismatch;
 use crate::decide::rounds::{after_round, NextRound, Round};
 use crate::device::disk::Op;
 use crate::device::history;
@@ -26,7 +29,8 @@ use crate::ops::verify::expectations;
 
 const OP: Op = Op("migrate the data");
 
-/// Between two rounds, so that an application that waits for the lock has its turn: it asks again within that time.
+/// Between two rounds, so that an application that waits for the lock has its turn: it asks again
+/// within that time.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the database says of its data migrations; nothing where there is no database yet.
@@ -54,7 +58,7 @@ pub fn look(device: &Device<'_>) -> Result<Vec<Row>, Failure> {
 /// # Errors
 /// The catalogue's, where the history contradicts it.
 pub fn left_to_do(device: &Device<'_>, rows: &[Row]) -> Result<Vec<&'static Migration>, Failure> {
-    let warn = device.settings.changed_text == ChangedText::Warn;
+    let warn = device.settings.on_checksum_mismatch == OnChecksumMismatch::Warn;
     data::left_to_do(device.catalog, rows, warn)
         .map_err(|what| Failure::new(Class::Catalogue, OP, what))
 }
@@ -95,7 +99,7 @@ impl Beside<'_> {
         let device = self.device;
         let history =
             self.patient(|database| history::read(database, OP, &device.settings.history_table))?;
-        let warn = device.settings.changed_text == ChangedText::Warn;
+        let warn = device.settings.on_checksum_mismatch == OnChecksumMismatch::Warn;
         // With nothing passed over and the newest there, everything is.
         let refused = history::refusal(device.catalog, &history.applied, warn).is_some();
         Ok(!refused && history.version() == device.catalog.target())
@@ -109,7 +113,8 @@ impl Beside<'_> {
         self.patient(|database| data::read(database, OP))
     }
 
-    /// Closes with success, and makes SQLite's unlink of a WAL durable: after a cut it would be back at full size.
+    /// Closes with success, and makes SQLite's unlink of a WAL durable: after a cut it would be
+    /// back at full size.
     ///
     /// # Errors
     /// As SQLite, and `fsync`.
@@ -119,7 +124,8 @@ impl Beside<'_> {
         self.device.disk().sync_folder(OP, folder).map_err(|error| Failure::io(OP, folder, &error))
     }
 
-    /// Runs one data migration to its end; `before` is what was done of it. Tells of each round that was committed.
+    /// Runs one data migration to its end; `before` is what was done of it. Tells of each round
+    /// that was committed.
     ///
     /// # Errors
     /// With the place of the statement; the round that failed is rolled back, those before it stay.
@@ -134,6 +140,7 @@ impl Beside<'_> {
         log::info!("{name}: applying {}.", migration.file);
         progress::begin(&format!("{name}: {}", migration.file));
         room_for(device, migration)?;
+        self.patient(|database| database.fit(OP))?;
         let (mut now, mut alike) = (before, Alike::default());
         loop {
             device.stop_here(OP)?;
@@ -252,7 +259,8 @@ fn room_for(device: &Device<'_>, migration: &Migration) -> Result<(), Failure> {
     }
     let missing = asked.saturating_sub(available);
     let cause = format!(
-        "`needs-space` of {} asks for {asked} bytes beside the database's {size}, {available} are free: {missing} are missing",
+        "`needs-space` of {} asks for {asked} bytes beside the database's {size}, {available} are \
+         free: {missing} are missing",
         migration.file
     );
     Err(Failure::new(Class::NoSpace, OP, cause).at(&device.files.main).needs(asked))

@@ -1,5 +1,6 @@
 //! Owns going back: the down SQL that newer firmware stored in the database, run on a copy of it.
-//! Promises: one transaction; what it leads to is this firmware's schema; what that has no room for is counted and named.
+//! Promises: one transaction; what it leads to is this firmware's schema; what that has no room for
+//! is counted and named.
 //! Never runs on the live file: the newer one stays whole, and is kept.
 
 use std::collections::BTreeSet;
@@ -21,11 +22,12 @@ use crate::ops::verify::verify;
 
 const OP: Op = Op("go back by the stored down SQL");
 
-/// Takes a copy of the newer database back to this firmware's version, commits, and returns what did not fit, a line each, and what
-/// is worth knowing.
+/// Takes a copy of the newer database back to this firmware's version, commits, and returns what
+/// did not fit, a line each, and what is worth knowing.
 ///
 /// # Errors
-/// Failed where the down SQL is not there, does not work, or leads elsewhere; the copy is worth nothing then.
+/// Failed where the down SQL is not there, does not work, or leads elsewhere; the copy is worth
+/// nothing then.
 pub fn go_back(
     build: &Build<'_>,
     database: &mut Database,
@@ -90,9 +92,10 @@ fn undo(device: &Device<'_>, database: &mut Database, down: &Down) -> Result<(),
     history::forget(database, OP, &device.settings.history_table, down.version)
 }
 
-/// The schema is the one that this firmware's own migrations make. A table, view, index or trigger more is the application's own, unless a
-/// migration that was gone back over has made it. Columns in another order are no reason unless a view or a trigger counts on it: what names its
-/// columns does not notice, and a migration that does not is found by the build.
+/// The schema is the one that this firmware's own migrations make. A table, view, index or trigger
+/// more is the application's own, unless a migration that was gone back over has made it. Columns
+/// in another order are no reason unless a view or a trigger counts on it: what names its columns
+/// does not notice, and a migration that does not is found by the build.
 fn leads_here(device: &Device<'_>, found: &Schema, made: &BTreeSet<String>) -> Result<(), Failure> {
     let name = &device.settings.name;
     let Some(wanted) = Scratch::schema_at(device, device.catalog.target())? else {
@@ -107,7 +110,10 @@ fn leads_here(device: &Device<'_>, found: &Schema, made: &BTreeSet<String>) -> R
             Some(difference.to_string())
         }
         How::Order { .. } => {
-            log::warn!("{name}: {difference}; what reads `SELECT *` or writes without naming columns would be wrong.");
+            log::warn!(
+                "{name}: {difference}; what reads `SELECT *` or writes without naming columns \
+                 would be wrong."
+            );
             None
         }
     };

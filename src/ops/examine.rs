@@ -1,5 +1,7 @@
-//! Owns a close look at one database for an operator: header, pages, schema, copies, as plain facts.
-//! Promises: nothing is written, and running applications go on; what could not be looked at says why.
+//! Owns a close look at one database for an operator: header, pages, schema, copies, as plain
+//! facts.
+//! Promises: nothing is written, and running applications go on; what could not be looked at says
+//! why.
 //! Never says what a fact means.
 
 use std::path::Path;
@@ -8,6 +10,7 @@ use crate::decide::record::{read_slots, RecordSlots, SLOT_BYTES};
 use crate::device::disk::{read_own_start, Disk, FileKind, Open, Stat};
 use crate::device::files::FilesState;
 use crate::device::files::NOTE;
+use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
@@ -40,8 +43,11 @@ pub struct Inside {
     pub wrong: Result<Vec<String>, String>,
     /// What could not be checked, and what is not right and no damage, a sentence each.
     pub notes: Vec<String>,
-    /// Objects that the migrations make and that are not there, or are there with another text, or are there and not made by them.
+    /// Objects that the migrations make and that are not there, or are there with another text, or
+    /// are there and not made by them.
     pub drift: Vec<String>,
+    /// Tables of rows that were put aside.
+    pub aside: Vec<String>,
     /// The schema's own texts.
     pub schema: Vec<String>,
     /// Each row of the history in words.
@@ -167,7 +173,8 @@ pub fn record(device: &Device<'_>) -> Result<RecordState, Failure> {
     })
 }
 
-/// Reads schema, history and, where `check` allows that many bytes, every page; with the locks of an ordinary reader.
+/// Reads schema, history and, where `check` allows that many bytes, every page; with the locks of
+/// an ordinary reader.
 ///
 /// # Errors
 /// As SQLite.
@@ -182,7 +189,8 @@ pub fn inside(
     read.map_err(|failure| device.naming_the_refused(failure))
 }
 
-/// The way that fits what lies beside it: beside a running application with its shared memory, else without writing.
+/// The way that fits what lies beside it: beside a running application with its shared memory, else
+/// without writing.
 fn open(device: &Device<'_>, outside: &Outside) -> Result<Database, Failure> {
     let main = &device.files.main;
     let (wal, files) = (outside.header.is_some_and(|header| header.wal), &outside.files);
@@ -237,11 +245,14 @@ fn read(
     let history = history::read(database, LOOK, table)?;
     let version = history.version();
     let live = database.schema(LOOK, table)?;
+    let tables = database.ordinary_tables(LOOK, table)?;
+    let aside: Vec<String> =
+        tables.into_iter().filter(Table::is_aside).map(|table| table.name).collect();
     let drift = if version > device.catalog.target() || !history.recorded {
         Vec::new()
     } else {
         Scratch::schema_at(device, version)?
-            .map_or_else(Vec::new, |wanted| drift_of(&live, &wanted))
+            .map_or_else(Vec::new, |wanted| drift_of(&live, &wanted, &aside))
     };
     let rows = history
         .applied
@@ -259,6 +270,7 @@ fn read(
         wrong,
         notes,
         drift,
+        aside,
         schema: database.texts(LOOK, SCHEMA)?,
         history: rows.collect(),
         contradictions,
@@ -267,12 +279,16 @@ fn read(
 
 const SCHEMA: &str = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name";
 
-fn drift_of(live: &Schema, wanted: &Schema) -> Vec<String> {
+/// What was put aside is from no migration, and nothing is wrong with that.
+fn drift_of(live: &Schema, wanted: &Schema, aside: &[String]) -> Vec<String> {
+    let aside: Vec<String> =
+        aside.iter().map(|name| format!("table {}", name.to_ascii_lowercase())).collect();
     let said = |difference: &Difference| match difference.how {
         How::ExtraObject | How::ExtraPart => format!("{} is not from a migration", difference.what),
         How::Missing | How::Other { .. } | How::Order { .. } => difference.to_string(),
     };
-    live.differences(wanted).iter().map(said).collect()
+    let differences = live.differences(wanted);
+    differences.iter().filter(|one| !aside.contains(&one.key)).map(said).collect()
 }
 
 /// The snapshots, newest first; each read where `verify` says so.

@@ -1,10 +1,12 @@
-//! Owns what a row of a history looks like where it is read from a page: refinery's, and ours beside it.
-//! Promises: a row is one of this firmware's only where refinery's checksum or the way back says so.
+//! Owns what a row of a history looks like where it is read from a page: refinery's, and ours
+//! beside it.
+//! Promises: a row is one of this firmware's only where refinery's checksum or the way back says
+//! so.
 //! Never believes a row of numbers alone.
 
 use crate::catalog::{Catalog, Migration};
 use crate::device::history::Applied;
-use crate::device::pages::record::Value;
+use crate::device::pages::record::Value::{self, Integer, Null, Text};
 use crate::device::pages::Encoding;
 
 /// Columns of refinery's table.
@@ -35,16 +37,15 @@ impl HistoryRow {
     ) -> HistoryRow {
         let text = |bytes: &[u8]| String::from_utf8_lossy(&encoding.text(bytes)).into_owned();
         let find = |version: &Value<'_>| {
-            catalog.find(if let Value::Integer(version) = version { *version } else { number })
+            catalog.find(if let Integer(version) = version { *version } else { number })
         };
         match values {
-            [version, Value::Text(name), _, Value::Text(checksum)]
-                if values.len() == REFINERYS_COLUMNS =>
-            {
+            [version, Text(name), _, Text(checksum)] if values.len() == REFINERYS_COLUMNS => {
                 let is_ours = |ours: &&Migration| {
                     let checksum = text(checksum).parse().ok();
                     checksum.is_some_and(|checksum| {
-                        Applied { version: ours.version, name: text(name), checksum }.is(ours)
+                        Applied { version: ours.version, name: text(name).into(), checksum }
+                            .is(ours)
                     })
                 };
                 match find(version).filter(is_ours) {
@@ -53,25 +54,20 @@ impl HistoryRow {
                     None => HistoryRow::Other,
                 }
             }
-            [version, Value::Integer(1..), down, Value::Integer(irreversible @ (0 | 1)), compatible, duration, Value::Text(_)] =>
-            {
-                let numbers = [compatible, duration]
-                    .iter()
-                    .all(|value| matches!(value, Value::Integer(_) | Value::Null));
-                let compatible =
-                    if let Value::Integer(version) = compatible { Some(*version) } else { None };
+            [version, Integer(1..), down, Integer(said @ (0 | 1)), oldest, duration, Text(_)] => {
+                let numbers =
+                    [oldest, duration].iter().all(|value| matches!(value, Integer(_) | Null));
+                let compatible = if let Integer(version) = oldest { Some(*version) } else { None };
                 let is_said = |ours: &Migration| {
                     (ours.directives.irreversible, ours.directives.compatible_from)
-                        == (*irreversible == 1, compatible)
+                        == (*said == 1, compatible)
                 };
                 match (find(version).filter(|_| numbers), down) {
                     // A way back is as good as a checksum.
-                    (Some(ours), Value::Text(down))
-                        if ours.down.is_some_and(|own| own == text(down)) =>
-                    {
+                    (Some(ours), Text(down)) if ours.down.is_some_and(|own| own == text(down)) => {
                         HistoryRow::Applied(ours.version)
                     }
-                    (Some(ours), Value::Null) if ours.down.is_none() && is_said(ours) => {
+                    (Some(ours), Null) if ours.down.is_none() && is_said(ours) => {
                         HistoryRow::Plausible(ours.version)
                     }
                     _ => HistoryRow::Other,
@@ -84,7 +80,7 @@ impl HistoryRow {
 
 /// An entry of our table of what the database itself remembers: no other table has it.
 pub fn is_our_format(values: &[Value<'_>], encoding: Encoding) -> bool {
-    matches!(values, [Value::Text(key), Value::Integer(1)] if *encoding.text(key) == *b"format")
+    matches!(values, [Text(key), Integer(1)] if *encoding.text(key) == *b"format")
 }
 
 /// Digits of a number of 64 bits that is spread evenly: one of ten million has fewer.
@@ -92,9 +88,7 @@ const CHECKSUM_DIGITS_MIN: usize = 13;
 
 /// A version, a name, a time and a checksum, as refinery writes them.
 pub fn is_refinerys(values: &[Value<'_>], encoding: Encoding) -> bool {
-    let [Value::Integer(_) | Value::Null, Value::Text(_), Value::Text(time), Value::Text(checksum)] =
-        values
-    else {
+    let [Integer(_) | Null, Text(_), Text(time), Text(checksum)] = values else {
         return false;
     };
     let (time, checksum) = (encoding.text(time), encoding.text(checksum));

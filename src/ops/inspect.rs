@@ -1,40 +1,46 @@
-//! Owns looking: the files before SQLite opens anything, the header, the history, and what follows from them as facts.
-//! Promises: nothing is written to the database; what SQLite calls corrupt is proven over a fresh locked connection.
+//! Owns looking: the files before SQLite opens anything, the header, the history, and what follows
+//! from them as facts.
+//! Promises: nothing is written to the database; what SQLite calls corrupt is proven over a fresh
+//! locked connection.
 //! Never decides what to do about a fact.
 
 mod adoption;
 pub mod copies;
 mod cut_off;
 mod damage;
+mod header;
 mod history;
 mod on_pages;
+mod reading;
 mod strange_pages;
 
-use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
 use crate::config::{OnNewer, Slots};
-use crate::decide::facts::{self, Attempt, DatabaseState, Facts, OpenOperation, Request, Room};
-use crate::device::disk::{FileKind, Op, Space};
+use crate::decide::facts::{DatabaseState, Facts, OpenOperation, Request, Room};
+use crate::decide::pending::PendingMigration;
+use crate::decide::replacement::Replacement;
+use crate::device::disk::{FileKind, Space};
 use crate::device::files::{FilesState, MainFile};
-use crate::device::history::{self as histories, History};
-use crate::device::sqlite::registered;
-use crate::device::{sqlite, Device, LOOK};
+use crate::device::history::History;
+use crate::device::sqlite::{is_of_too_much_text, registered};
+use crate::device::{Device, LOOK};
 use crate::error::{Class, Failure};
 use crate::ops::lock::Locked;
-use crate::ops::probe::in_use;
+use crate::ops::probe::open_for;
 use crate::ops::room::kept;
 use crate::ops::store::RecordStore;
 use crate::ops::sweep::{second_names, sweep};
 
 pub use copies::good_snapshots;
 use damage::{prove, DamageProof};
+use header::{bad_header, page_bytes};
+use reading::{open_to_look, read_history, read_live};
+pub use reading::{read_here, read_quietly};
 
-/// SQLite's own limit since 3.3.0: a file with more was made by a later one.
-const SCHEMA_FORMAT_MAX: u32 = 4;
-/// First bytes of every SQLite file.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Pages of a database without a table: the first, and one more with `auto_vacuum`.
+const PAGES_WITHOUT_A_TABLE_MAX: u64 = 2;
 /// Less free than this, and an application could not open a database that has a WAL.
 const ROOM_FOR_A_WAL_BYTES: u64 = 1 << 20;
 
@@ -51,7 +57,8 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// The descriptor of a main file that has no byte, for the swap that takes its name; `None` where there is no such file.
+    /// The descriptor of a main file that has no byte, for the swap that takes its name; `None`
+    /// where there is no such file.
     ///
     /// # Errors
     /// As `open`.
@@ -68,7 +75,8 @@ impl Inspection {
 pub enum Closeness {
     /// As every boot does.
     Boot,
-    /// SQLite spoke of corruption, or a technician asked: check everything, over a fresh locked connection.
+    /// SQLite spoke of corruption, or a technician asked: check everything, over a fresh locked
+    /// connection.
     Everything,
 }
 
@@ -108,27 +116,12 @@ fn inspected(
         let version = seen.history.as_ref().map_or(0, History::version);
         seen.facts.database = DatabaseState::WithoutCode { version, what };
     }
-    store.committed = match (&seen.history, &seen.facts.database) {
-        (Some(history), _) => Some(history.operation.unwrap_or(0)),
-        (None, DatabaseState::Absent) => Some(0),
-        (None, _) => None,
-    };
-    store.version = seen.history.as_ref().map(History::version);
-    seen.facts.tries = store.tries();
-    seen.facts.open_operation = store.open_operation();
-    // An operator who says "once more" is not kept waiting; nor is anybody for more than this file system could ever have free.
-    let reachable = space.total.saturating_sub(seen.facts.room.size);
-    seen.facts.room.needed =
-        store.needed().filter(|needed| *ask.request == Request::Boot && *needed <= reachable);
-    seen.facts.loss = store.loss().map(|loss| loss.text.clone());
-    // An operator may have brought a file that is this firmware's: what failed before counts no more.
-    let arrived = matches!(seen.facts.database, DatabaseState::Current { .. });
-    seen.facts.last_failure = store.last_failure(arrived).cloned();
-    seen.facts.good_operation = store.record().good_operation;
+    remembered(store, ask, space, &mut seen);
     let snapshots_matter = match &seen.facts.database {
         DatabaseState::Damaged { .. } | DatabaseState::Lost { .. } => true,
-        // A slot on trial may have its own again; where the newer one can be used as it is, nobody asks. It cannot where the owner
-        // does not name that, whatever the newer firmware says of itself.
+        // A slot on trial may have its own again; where the newer one can be used as it is, nobody
+        // asks. It cannot where the owner does not name that, whatever the newer firmware says of
+        // itself.
         DatabaseState::Newer { compatible_from, .. } => {
             let as_it_is = device.settings.on_newer.contains(&OnNewer::Compatible);
             device.slots == Slots::Ab
@@ -145,12 +138,15 @@ fn inspected(
     if snapshots_matter && seen.facts.snapshots.is_empty() {
         seen.facts.snapshots = copies::good_snapshots(device)?;
     }
-    if let (DatabaseState::Damaged { version: version @ None, .. }, Some(main)) =
-        (&mut seen.facts.database, &seen.main)
-    {
-        // A good copy is worth more than rows of which nobody knows how many are missing.
-        if seen.facts.snapshots.is_empty() && seen.history.is_none() {
-            (*version, seen.facts.loose_rows) = on_pages::version(device, main)?;
+    // A good copy is worth more than rows of which nobody knows how many are missing.
+    let is_unknown = matches!(seen.facts.database, DatabaseState::Damaged { version: None, .. })
+        && seen.history.is_none()
+        && seen.facts.copy_left().is_none();
+    if let Some(main) = seen.main.as_ref().filter(|_| is_unknown) {
+        let (found, loose_rows) = on_pages::version(device, main)?;
+        seen.facts.loose_rows = loose_rows;
+        if let DatabaseState::Damaged { version, .. } = &mut seen.facts.database {
+            *version = found;
         }
     }
     if let DatabaseState::Behind { pending, .. } = &seen.facts.database {
@@ -163,6 +159,30 @@ fn inspected(
         seen.facts.room.reclaimable = copies::reclaimable(device, store)?;
     }
     Ok(seen)
+}
+
+/// What the record knows of the database that was found, and the database of the record.
+fn remembered(store: &mut RecordStore, ask: &Ask<'_>, space: Space, seen: &mut Inspection) {
+    store.committed = match (&seen.history, &seen.facts.database) {
+        (Some(history), _) => Some(history.operation.unwrap_or(0)),
+        (None, DatabaseState::Absent) => Some(0),
+        (None, _) => None,
+    };
+    store.version = seen.history.as_ref().map(History::version);
+    seen.facts.tries = store.tries();
+    seen.facts.failed_repairs = store.failed_repairs();
+    seen.facts.open_operation = store.open_operation();
+    // An operator who says "once more" is not kept waiting; nor is anybody for more than this file
+    // system could ever have free.
+    let reachable = space.total.saturating_sub(seen.facts.room.size);
+    seen.facts.room.needed =
+        store.needed().filter(|needed| !ask.request.forgets_tries() && *needed <= reachable);
+    seen.facts.losses = store.losses().cloned().collect();
+    // An operator may have brought a file that is this firmware's: what failed before counts no
+    // more.
+    let arrived = matches!(seen.facts.database, DatabaseState::Current { .. });
+    seen.facts.last_failure = store.last_failure(arrived).cloned();
+    seen.facts.good_operation = store.record().good_operation;
 }
 
 /// A migration that is to be run asks for Rust code that this binary does not have.
@@ -186,7 +206,7 @@ pub struct Ask<'a> {
     /// Who asks.
     pub request: &'a Request,
     /// Repairs tried by this run.
-    pub tried: &'a [Attempt],
+    pub tried: &'a [Replacement],
     /// How closely to look.
     pub closeness: Closeness,
     /// This is a run, not `status` or `plan`.
@@ -200,9 +220,9 @@ fn frame(
     space: Space,
     ask: &Ask<'_>,
 ) -> Facts {
-    let migration = |m: &crate::catalog::Migration| facts::PendingMigration {
+    let migration = |m: &crate::catalog::Migration| PendingMigration {
         version: m.version,
-        name: m.name.to_owned(),
+        name: m.name.into(),
         no_transaction: m.directives.no_transaction,
     };
     Facts {
@@ -216,6 +236,7 @@ fn frame(
             interrupted: 0,
             purges: 0,
         },
+        failed_repairs: 0,
         open_operation: OpenOperation::None,
         snapshots: Vec::new(),
         good_operation: 0,
@@ -231,8 +252,10 @@ fn frame(
         writable: locked.writable(),
         read_only: locked.read_only.clone().unwrap_or_default(),
         own_mount: device.mounted(&device.files.main).is_some(),
+        recover: false,
+        held_data: false,
         loose_rows: false,
-        loss: None,
+        losses: Vec::new(),
         last_failure: None,
         tried: ask.tried.to_vec(),
     }
@@ -247,16 +270,16 @@ fn look(
     seen: &mut Inspection,
 ) -> Result<DatabaseState, Failure> {
     let files = seen.files;
+    seen.facts.held_data = store.record().held_data;
     // A boot has swept by now; whoever only looks sees what it will sweep.
     let left = if ask.may_write { 0 } else { left_names(device, &files)? };
     if let Some(what) = not_ours(device, &files, seen.facts.writable, left) {
         return Ok(DatabaseState::NotOurs { what });
     }
     if files.main_is_empty() {
-        return Ok(absent_or_lost(&files, store));
+        return Ok(absent_or_lost(&files, seen.facts.held_data));
     }
-    // `status` and `plan` never wait.
-    let limit = if ask.may_write { device.busy_limit() } else { Duration::ZERO };
+    let limit = patience(device, ask);
     let main = device.open_main(LOOK, limit)?;
     if seen.facts.writable {
         let accepted = locked.trust.accept(device, &device.files.main, &main.stat);
@@ -271,45 +294,44 @@ fn look(
     let header = main.header.clone();
     let size = main.stat.size;
     seen.main = Some(main);
-    if files.journal_has_content {
-        let what = format!("a hot journal lies beside it, and {}", seen.facts.read_only);
-        return Ok(if seen.facts.writable {
-            DatabaseState::NeedsRecovery
-        } else {
-            DatabaseState::Unreadable { what }
-        });
+    if let Some(database) = not_read_now(&files, &seen.facts) {
+        return Ok(database);
     }
-    if files.wal_has_content() && !seen.facts.writable {
-        let what = format!("a WAL lies beside it, and {}", seen.facts.read_only);
-        return Ok(DatabaseState::Unreadable { what });
+    if let Some(database) = still_bad_header(device, &files, &header, size)? {
+        return Ok(database);
     }
-    if let Some(database) = bad_header(&header, size, files.wal_has_content()) {
-        // An application that was not asked yet may have made it longer since.
-        let now = device
-            .disk()
-            .stat(&device.files.main)
-            .map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
-        let now = now.map_or(size, |stat| stat.size.max(size));
-        if bad_header(&header, now, files.wal_has_content()).is_some() {
-            return Ok(database);
+    seen.facts.recover = files.wal_has_content()
+        && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES
+        && !open_for(device, seen.main.as_ref(), limit)?;
+    by_history(device, ask, seen, &header)
+}
+
+/// What stands there, by what its history says, and by a check where that is not enough.
+fn by_history(
+    device: &Device<'_>,
+    ask: &Ask<'_>,
+    seen: &mut Inspection,
+    header: &[u8],
+) -> Result<DatabaseState, Failure> {
+    match read_history(device, patience(device, ask), seen.files, seen.main.as_ref()) {
+        Ok(history) if ask.closeness == Closeness::Boot && !has_strange_rows(&history) => {
+            compare(device, seen, history)
         }
-    }
-    let recover = files.wal_has_content() && seen.facts.room.available < ROOM_FOR_A_WAL_BYTES;
-    match read_history(device, limit, files) {
-        Ok(history) if ask.closeness == Closeness::Boot => compare(device, seen, history, recover),
-        Ok(history) => match prove(device, seen, &header)? {
+        Ok(history) => match prove(device, seen, header)? {
             Some(DamageProof { mut database, history_is_whole }) => {
                 if let DatabaseState::Damaged { version, .. } = &mut database {
                     let known = history_is_whole && copies::is_beginning(device, &history);
                     *version = known.then(|| history.version()).filter(|version| *version > 0);
                 }
-                seen.history = Some(history).filter(|_| history_is_whole);
+                let is_known = history_is_whole && history.malformed.is_none();
+                seen.history = Some(history).filter(|_| is_known);
                 Ok(database)
             }
-            None => compare(device, seen, history, recover),
+            None => compare(device, seen, history),
         },
-        // What an immutable or look-only reading calls corrupt is not believed: another connection may be writing.
-        Err(failure) if failure.class == Class::Damaged => match prove(device, seen, &header)? {
+        // What an immutable or look-only reading calls corrupt is not believed: another connection
+        // may be writing.
+        Err(failure) if failure.class == Class::Damaged => match prove(device, seen, header)? {
             Some(proven) => Ok(proven.database),
             None => Err(Failure::new(
                 Class::Storage,
@@ -318,21 +340,87 @@ fn look(
             )
             .at(&device.files.main)),
         },
+        Err(failure) if is_of_too_much_text(&failure) => {
+            Ok(DatabaseState::Unfit { version: None, what: failure.cause })
+        }
         Err(failure) => Err(failure),
     }
+}
+
+/// Nobody can have written them: they come of damage, as far as a check finds any.
+fn has_strange_rows(history: &History) -> bool {
+    history.malformed.is_some() && !history.has_stand_in
+}
+
+/// `status` and `plan` never wait.
+fn patience(device: &Device<'_>, ask: &Ask<'_>) -> Duration {
+    match ask.may_write {
+        true => device.busy_limit(),
+        false => Duration::ZERO,
+    }
+}
+
+/// What lies beside it must be written into it first, or cannot be.
+fn not_read_now(files: &FilesState, facts: &Facts) -> Option<DatabaseState> {
+    if files.journal_has_content {
+        let what = format!("a hot journal lies beside it, and {}", facts.read_only);
+        return Some(if facts.writable {
+            DatabaseState::NeedsRecovery
+        } else {
+            DatabaseState::Unreadable { what }
+        });
+    }
+    if files.wal_has_content() && !facts.writable {
+        let what = format!("a WAL lies beside it, and {}", facts.read_only);
+        return Some(DatabaseState::Unreadable { what });
+    }
+    None
+}
+
+/// What is wrong with the header, at the file's size of now too.
+fn still_bad_header(
+    device: &Device<'_>,
+    files: &FilesState,
+    header: &[u8],
+    size: u64,
+) -> Result<Option<DatabaseState>, Failure> {
+    let Some(database) = bad_header(header, size, files.wal_has_content()) else { return Ok(None) };
+    // An application that was not asked yet may have made it longer since.
+    let now = device
+        .disk()
+        .stat(&device.files.main)
+        .map_err(|error| Failure::io(LOOK, &device.files.main, &error))?;
+    let now = now.map_or(size, |stat| stat.size.max(size));
+    Ok(bad_header(header, now, files.wal_has_content()).map(|_| database))
 }
 
 fn compare(
     device: &Device<'_>,
     seen: &mut Inspection,
     history: History,
-    recover: bool,
 ) -> Result<DatabaseState, Failure> {
     let mut database =
-        history::compare(device, &history, recover, &|read| read_live(device, &seen.files, read))?;
+        history::compare(device, &history, &|read| read_live(device, &seen.files, read))?;
+    // An application that did not find its file has made another, and not yet a table.
+    let is_new = !history.recorded && history.malformed.is_none() && history.tables == 0;
+    if is_new && seen.facts.held_data && matches!(database, DatabaseState::Behind { .. }) {
+        let what = "the main file has no table, but it held data before".to_owned();
+        let page = seen.main.as_ref().map_or(0, |main| page_bytes(&main.header));
+        if seen.facts.room.size > page.saturating_mul(PAGES_WITHOUT_A_TABLE_MAX) {
+            // Pages that no schema leads to may have the rows.
+            return Ok(DatabaseState::Damaged { what, tables_whole: false, version: None });
+        }
+        database = DatabaseState::Lost { what, remains: false };
+    }
+    let unfit = history.unfit.clone();
     seen.history = Some(history);
+    if let (DatabaseState::NoHistory { .. }, Some(what), Some(_)) =
+        (&database, unfit, &device.settings.baseline)
+    {
+        return Ok(DatabaseState::Unfit { version: None, what });
+    }
     if let (DatabaseState::NoHistory { adoption, .. }, Some(adopt)) =
-        (&mut database, &device.settings.adopt)
+        (&mut database, &device.settings.baseline)
     {
         let live = open_to_look(device, &seen.files)?;
         let found = adoption::adoption(device, &live, adopt);
@@ -340,25 +428,6 @@ fn compare(
         *adoption = found?;
     }
     Ok(database)
-}
-
-/// Reads the live database, for one that plain refinery may have left between its two transactions.
-fn read_live<T>(
-    device: &Device<'_>,
-    files: &FilesState,
-    read: &dyn Fn(&sqlite::Database) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let read = |database: sqlite::Database| {
-        let found = read(&database);
-        database.close(LOOK)?;
-        found
-    };
-    match open_to_look(device, files).and_then(read) {
-        Err(failure) if failure.class == Class::InUse => {
-            device.sqlite().look_beside(LOOK, &device.files.main).and_then(read)
-        }
-        other => other,
-    }
 }
 
 fn left_names(device: &Device<'_>, files: &FilesState) -> Result<u64, Failure> {
@@ -385,14 +454,14 @@ fn not_ours(device: &Device<'_>, files: &FilesState, swept: bool, left: u64) -> 
     }
 }
 
-fn absent_or_lost(files: &FilesState, store: &RecordStore) -> DatabaseState {
+fn absent_or_lost(files: &FilesState, held_data: bool) -> DatabaseState {
     let how = if files.main.is_some() { "empty" } else { "absent" };
     let side = match (files.wal_has_content(), files.journal_has_content) {
         (true, _) => Some("WAL"),
         (false, true) => Some("journal"),
         (false, false) => None,
     };
-    match (side, store.record().held_data) {
+    match (side, held_data) {
         (Some(side), _) => DatabaseState::Lost {
             what: format!("the main file is {how}, but its {side} has content"),
             remains: true,
@@ -403,139 +472,4 @@ fn absent_or_lost(files: &FilesState, store: &RecordStore) -> DatabaseState {
         },
         (None, false) => DatabaseState::Absent,
     }
-}
-
-/// What 100 bytes tell without SQLite.
-fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<DatabaseState> {
-    let damaged = |what: &str| {
-        Some(DatabaseState::Damaged { what: what.to_owned(), tables_whole: false, version: None })
-    };
-    if header.get(..16) != Some(MAGIC.as_slice()) || header.len() < 100 {
-        return damaged("its header is not that of an SQLite database");
-    }
-    let byte = |at: usize| header.get(at).copied().unwrap_or(0);
-    let number = |at: usize| {
-        header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes)
-    };
-    if byte(19) > 2 {
-        return Some(DatabaseState::NewerSqlite {
-            what: format!("its file format is {}, this SQLite reads up to 2", byte(19)),
-        });
-    }
-    if byte(18) > 2 {
-        return Some(DatabaseState::NewerSqlite {
-            what: format!("its file format is {}, this SQLite writes up to 2", byte(18)),
-        });
-    }
-    if number(56) > 3 {
-        return Some(DatabaseState::NewerSqlite {
-            what: format!("its text encoding is {}, this SQLite knows up to 3", number(56)),
-        });
-    }
-    if number(44) > SCHEMA_FORMAT_MAX {
-        let what = format!(
-            "its schema format is {}, this SQLite reads up to {SCHEMA_FORMAT_MAX}",
-            number(44)
-        );
-        return Some(DatabaseState::NewerSqlite { what });
-    }
-    let page = match u64::from(u16::from_be_bytes([byte(16), byte(17)])) {
-        1 => 65536,
-        bytes => bytes,
-    };
-    if page < 512 || !page.is_power_of_two() {
-        return damaged("its header has an impossible page size");
-    }
-    // The size in the header counts only where the change counter was written together with it.
-    let counted = number(24) == number(92) && number(28) > 0;
-    if counted && !has_wal && u64::from(number(28)) * page > size {
-        return damaged("the file is shorter than its header says");
-    }
-    None
-}
-
-fn open_to_look(device: &Device<'_>, files: &FilesState) -> Result<sqlite::Database, Failure> {
-    let main = &device.files.main;
-    if !files.wal_has_content() {
-        return device.sqlite().look_immutable(LOOK, main);
-    }
-    device.sqlite().look_without_writing(LOOK, main)
-}
-
-/// The history, as far as a decision asks.
-///
-/// # Errors
-/// As [`histories::read`].
-pub fn read_here(
-    device: &Device<'_>,
-    database: &sqlite::Database,
-    op: Op,
-) -> Result<History, Failure> {
-    histories::read_with_said_above(
-        database,
-        op,
-        &device.settings.history_table,
-        device.catalog.target(),
-    )
-}
-
-fn read_history(
-    device: &Device<'_>,
-    limit: Duration,
-    files: FilesState,
-) -> Result<History, Failure> {
-    read_as_seen(device, limit, Some(files), |database| read_here(device, database, LOOK))
-}
-
-/// Reads without a byte written. An application that opens and closes meanwhile makes and removes the WAL and its shared memory
-/// between two of our calls: then the files are looked at again, until `limit`.
-///
-/// # Errors
-/// In use, or the reader's own.
-pub fn read_quietly<T>(
-    device: &Device<'_>,
-    limit: Duration,
-    read: impl Fn(&sqlite::Database) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    read_as_seen(device, limit, None, read)
-}
-
-/// The same, with what has just been seen of the files for the first look.
-fn read_as_seen<T>(
-    device: &Device<'_>,
-    limit: Duration,
-    seen: Option<FilesState>,
-    read: impl Fn(&sqlite::Database) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let seen = Cell::new(seen);
-    let read = |database: sqlite::Database| {
-        let answer = read(&database);
-        database.close(LOOK)?;
-        answer
-    };
-    let ask = || {
-        let look = || {
-            device
-                .files
-                .look(device.disk())
-                .map_err(|error| Failure::io(LOOK, &device.files.main, &error))
-        };
-        let files = seen.take().map_or_else(look, Ok)?;
-        match open_to_look(device, &files).and_then(&read) {
-            // A running application has the WAL: its own shared memory lets us read beside it.
-            Err(failure) if failure.class == Class::InUse => {
-                match device.sqlite().look_beside(LOOK, &device.files.main).and_then(&read) {
-                    // Nothing that another look would mend.
-                    Err(failure)
-                        if matches!(failure.class, Class::NoSpace | Class::Interrupted) =>
-                    {
-                        Err(failure)
-                    }
-                    beside => Ok(beside.ok()),
-                }
-            }
-            other => other.map(Some),
-        }
-    };
-    device.wait_for(limit).until(LOOK, ask)?.ok_or_else(|| in_use(device))
 }

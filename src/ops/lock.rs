@@ -1,42 +1,52 @@
 //! Owns the lock: one migrator per database, and the state folder it lies in.
-//! Promises: [`Locked`] is the right to write state; on a file system that takes no writes there is none and nothing is made.
+//! Promises: [`Locked`] is the right to write state; on a file system that takes no writes there is
+//! none and nothing is made.
 //! Never deletes the lock file, never waits longer than `busy_timeout_s`.
 
-use std::cell::{Cell, RefCell};
+mod refused;
+
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::device::disk::{
-    make_folder_durably, parent, Extended, File, FileKind, Op, Open, Space, Stat, Untrusted,
-    WrongKind,
+    make_folder_durably, parent, rename_durably, Extended, File, FileKind, Op, Open, Owned, Owner,
+    Rename, Space, Stat, Untrusted,
 };
 use crate::device::files::ready_among;
 use crate::device::supervisor::RunFolder;
 use crate::device::{Device, Ownership};
 use crate::error::{Class, Failure};
-use crate::ops::trust::{check, check_everything, configured_owner, StateThere, Trust};
+use crate::ops::state_folder::{fill, make_root};
+use crate::ops::trust::{check, check_everything, configured_owner, Trust};
+use refused::refused;
 
 const OP: Op = Op("take the lock");
 const MAKE: Op = Op("make the state folder");
+/// Of a folder that is made for a database.
+const FOLDER_MODE: u32 = 0o755;
+/// Of the lock file.
+const LOCK_MODE: u32 = 0o600;
 const TOUCH: Op = Op("read the file system's clock");
 
 /// This process is the only migrator of this database. Made only by [`lock`].
 pub struct Locked {
-    /// Held until dropped; `None` where nothing can be written or a look was all that was asked for.
+    /// Held until dropped; `None` where nothing can be written or a look was all that was asked
+    /// for.
     file: Option<Box<dyn File>>,
     /// Why nothing may be written; `None` where it may.
     pub read_only: Option<String>,
     /// Who owns what is made.
     pub ownership: Ownership,
-    /// The extended attributes of a file that may take the database's name.
-    extended: Vec<Extended>,
-    /// The state folder was made by this run.
-    pub first_run: bool,
+    /// The extended attributes of a file that may take the database's name; read when the first one
+    /// is made, or the database goes.
+    extended: OnceCell<Vec<Extended>>,
     /// Who may own what lies here.
     pub trust: Trust,
     /// Room when the lock was taken; `None` once this run may have used some.
     space: Cell<Option<Space>>,
-    /// What lay in the state folder when the lock was taken; `None` once this run may have changed it.
+    /// What lay in the state folder when the lock was taken; `None` once this run may have changed
+    /// it.
     names: RefCell<Option<Vec<String>>>,
 }
 
@@ -46,14 +56,23 @@ impl Locked {
         self.read_only.is_none()
     }
 
-    /// Owner, group, mode and extended attributes of the database, for a file that is still empty and may take its name.
+    /// Owner, group, mode and extended attributes of the database, for a file that is still empty
+    /// and may take its name.
     ///
     /// # Errors
     /// As `chown` and `chmod`.
-    pub fn give_attributes(&self, op: Op, file: &dyn File) -> io::Result<()> {
+    pub fn give_attributes(&self, device: &Device<'_>, op: Op, file: &dyn File) -> io::Result<()> {
         let Ownership { uid, gid, mode } = self.ownership;
         file.take_owner(op, uid, gid, mode)?;
-        file.set_extended(op, &self.extended)
+        file.set_extended(op, self.remember_attributes(device))
+    }
+
+    /// From now on what the database has is known, whatever becomes of it.
+    pub fn remember_attributes(&self, device: &Device<'_>) -> &[Extended] {
+        self.extended.get_or_init(|| match &self.trust.main {
+            Some(main) if main.kind == FileKind::File => device.disk().extended(&device.files.main),
+            _ => Vec::new(),
+        })
     }
 
     /// Operations whose ready file waits, oldest first.
@@ -67,12 +86,24 @@ impl Locked {
         }
     }
 
-    /// What lies in the state folder: as it was when the lock was taken for the first who asks, who may then change it.
+    /// What lies in the state folder: as it was when the lock was taken for the first who asks, who
+    /// may then change it.
     ///
     /// # Errors
     /// As `readdir`.
     pub fn names(&self, device: &Device<'_>) -> io::Result<Vec<String>> {
         self.names.take().map_or_else(|| device.disk().list(&device.state.root), Ok)
+    }
+
+    /// The state folder has this name.
+    ///
+    /// # Errors
+    /// As `readdir`.
+    pub fn has(&self, device: &Device<'_>, name: &str) -> io::Result<bool> {
+        let names = self.names(device)?;
+        let has = names.iter().any(|one| one == name);
+        self.names.replace(Some(names));
+        Ok(has)
     }
 
     /// From now on there are other names, and there is other room.
@@ -89,7 +120,8 @@ impl Locked {
         self.space.take().map_or_else(|| device.space(), Ok)
     }
 
-    /// Changes the lock file's modification time; what the file system's clock says now, in nanoseconds.
+    /// Changes the lock file's modification time; what the file system's clock says now, in
+    /// nanoseconds.
     ///
     /// # Errors
     /// As `write` and `fstat`.
@@ -109,6 +141,7 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
     check_mount(device)?;
     check_above(device)?;
     let trust = check_everything(device)?;
+    trust.main.iter().for_each(|main| act_for(device, Ownership::of(main)));
     // Nothing is made, so it does not matter who would own it.
     let ownership = Ownership { uid: 0, gid: 0, mode: device.settings.mode };
     let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
@@ -117,8 +150,7 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
         file: None,
         read_only,
         ownership,
-        extended: Vec::new(),
-        first_run: false,
+        extended: OnceCell::new(),
         trust,
         space: Cell::new(Some(space)),
         names: RefCell::default(),
@@ -128,13 +160,15 @@ pub fn look_only(device: &Device<'_>) -> Result<Locked, Failure> {
 /// Makes the state folder where it is missing, and takes the lock.
 ///
 /// # Errors
-/// Missing (18) for a mount or folder that is not there, in use (13) after `busy_timeout_s`, storage, or a COMMIT of this boot is in doubt (15).
+/// Missing (18) for a mount or folder that is not there, in use (13) after `busy_timeout_s`,
+/// storage, or a COMMIT of this boot is in doubt (15).
 pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
     check_confirmed(device)?;
     check_mount(device)?;
     let trust = check(device)?;
     make_database_folder(device)?;
     let (ownership, extended) = ownership(device, trust.main)?;
+    act_for(device, ownership);
     let space = device.space().map_err(|error| Failure::io(OP, device.files.folder(), &error))?;
     let taken = if space.read_only {
         Err(Take::Unwritable("the file system is read-only".into()))
@@ -156,17 +190,36 @@ pub fn lock(device: &Device<'_>) -> Result<Locked, Failure> {
         .list(&device.state.root)
         .map_err(|error| Failure::io(OP, &device.state.root, &error))?;
     trust.ready_files(device, &names)?;
-    let first_run = file.is_some() && trust.state == StateThere::Nothing;
     Ok(Locked {
         file,
         read_only,
         ownership,
         extended,
-        first_run,
         trust,
         space: Cell::new(space),
         names: RefCell::new(Some(names)),
     })
+}
+
+/// Root has its owner's rights alone for what is his: a fault of ours in a folder of his costs what
+/// he could do himself.
+fn act_for(device: &Device<'_>, Ownership { uid, gid, .. }: Ownership) {
+    let files = &device.files;
+    let names = vec![
+        parent(&device.state.root).to_owned(),
+        files.main.clone(),
+        files.wal(),
+        files.shm(),
+        files.journal(),
+        files.beside(),
+    ];
+    if uid != 0 {
+        device.disk().act_for(Owned {
+            files: names,
+            state: device.state.root.clone(),
+            owner: Owner { uid, gid },
+        });
+    }
 }
 
 enum Take {
@@ -181,14 +234,14 @@ fn take(
     trust: &Trust,
 ) -> Result<(Box<dyn File>, bool), Take> {
     let disk = device.disk();
-    if trust.state != StateThere::All {
-        make_state_folders(device, ownership)
-            .map_err(|error| unwritable_or(device, MAKE, &device.state.root, &error))?;
+    let not_made = |error: io::Error| unwritable_or(device, MAKE, &device.state.root, &error);
+    if !trust.has_state {
+        make_root(device, ownership).map_err(not_made)?;
     }
     same_file_system(device)?;
     let path = device.state.lock();
     let file = disk
-        .open(OP, &path, Open::Create { mode: 0o600 })
+        .open(OP, &path, Open::Create { mode: LOCK_MODE })
         .map_err(|error| unwritable_or(device, OP, &path, &error))?;
     given(device, &*file, ownership, trust)?;
     let mut asked = 0u32;
@@ -199,7 +252,12 @@ fn take(
             .map_err(|error| Failure::io(OP, &path, &error))
     };
     match device.wait().until(OP, ask).map_err(Take::Failed)? {
-        Some(()) => Ok((file, asked > 1)),
+        Some(()) => {
+            if !trust.has_state {
+                fill(device, ownership).map_err(not_made)?;
+            }
+            Ok((file, asked > 1))
+        }
         None => {
             let cause = format!(
                 "another bootmigrate works on it, and did not end in {} s",
@@ -212,8 +270,9 @@ fn take(
     }
 }
 
-/// The lock file is the owner's, where this run has made it, or an earlier one that was cut off. What has a content is not given away:
-/// whoever owns the folder may have put another file in its place.
+/// The lock file is the owner's, where this run has made it, or an earlier one that was cut off.
+/// What has a content is not given away: whoever owns the folder may have put another file in its
+/// place.
 fn given(
     device: &Device<'_>,
     file: &dyn File,
@@ -224,44 +283,25 @@ fn given(
     let failed = |error: io::Error| Take::Failed(Failure::io(OP, &path, &error));
     let stat = file.stat_when_opened().map_err(failed)?;
     trust.accept_alone(device, &path, &stat).map_err(failed)?;
-    if stat.size > 0 || (stat.uid, stat.gid) == (ownership.uid, ownership.gid) {
+    // A mask, or the folder's default list, may have kept its owner out for good.
+    let mode = if stat.mode & LOCK_MODE == LOCK_MODE { stat.mode } else { LOCK_MODE };
+    let is_given = (stat.uid, stat.gid, stat.mode) == (ownership.uid, ownership.gid, mode);
+    if stat.size > 0 || is_given {
         return Ok(());
     }
-    file.take_owner(OP, ownership.uid, ownership.gid, stat.mode).map_err(failed)
+    file.take_owner(OP, ownership.uid, ownership.gid, mode).map_err(failed)
 }
 
-/// A folder that refuses us is a look-only boot, with who and what in words; everything else is a failure.
+/// A folder that refuses us is a look-only boot, with who and what in words; everything else is a
+/// failure.
 fn unwritable_or(device: &Device<'_>, op: Op, path: &Path, error: &io::Error) -> Take {
     match error.kind() {
         io::ErrorKind::ReadOnlyFilesystem => {
             Take::Unwritable("the file system is read-only".into())
         }
-        io::ErrorKind::PermissionDenied => {
-            let folder = device.files.folder();
-            let owner = device.disk().stat(folder).ok().flatten();
-            let owner = owner.map_or_else(String::new, |stat| {
-                format!(" (owner {}:{}, mode {:04o})", stat.uid, stat.gid, stat.mode)
-            });
-            Take::Unwritable(format!(
-                "uid {} may not write in {}{owner}",
-                rustix::process::geteuid().as_raw(),
-                folder.display()
-            ))
-        }
+        io::ErrorKind::PermissionDenied => Take::Unwritable(refused(device, path)),
         _ => Take::Failed(Failure::io(op, path, error)),
     }
-}
-
-fn make_state_folders(device: &Device<'_>, ownership: Ownership) -> io::Result<()> {
-    let disk = device.disk();
-    let root = &device.state.root;
-    for folder in [parent(root), root, &device.state.snapshots(), &device.state.quarantine()] {
-        match disk.stat(folder)? {
-            Some(stat) => WrongKind::unless_folder(folder, stat.kind)?,
-            None => make_folder_durably(disk, MAKE, folder, 0o700, ownership.ids())?,
-        }
-    }
-    Ok(())
 }
 
 /// A state folder on another file system could be neither renamed nor linked from.
@@ -289,7 +329,8 @@ fn check_confirmed(device: &Device<'_>) -> Result<(), Failure> {
     {
         return Ok(());
     }
-    let cause = "COMMIT failed since the device was switched on, and only a reboot shows what storage has kept";
+    let cause = "COMMIT failed since the device was switched on, and only a reboot shows what \
+                 storage has kept";
     Err(Failure::new(Class::Storage, OP, cause).at(&device.files.main))
 }
 
@@ -311,7 +352,8 @@ fn make_database_folder(device: &Device<'_>) -> Result<(), Failure> {
     if stat(device, folder)?.is_some() {
         return Ok(());
     }
-    make_with_parents(device, folder).map_err(|error| {
+    owner_is_known(device)?;
+    make_with_owner(device, folder).map_err(|error| {
         let mut failure = Failure::io(MAKE, folder, &error);
         if error.kind() == io::ErrorKind::NotFound {
             failure.class = Class::Missing;
@@ -343,37 +385,66 @@ fn check_above(device: &Device<'_>) -> Result<(), Failure> {
     Err(Failure::new(Class::Missing, MAKE, cause).at(folder))
 }
 
-fn make_with_parents(device: &Device<'_>, folder: &Path) -> io::Result<()> {
+/// It gets its name once it is its owner's: nobody could tell one that was cut off before that from
+/// one that is to be root's. What is missing above it is not the database's.
+fn make_with_owner(device: &Device<'_>, folder: &Path) -> io::Result<()> {
+    let disk = device.disk();
+    make_parents(device, parent(folder))?;
+    let Some(owner) = configured_owner(device) else {
+        return make_folder_durably(disk, MAKE, folder, FOLDER_MODE, None);
+    };
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let unfinished = parent(folder).join(format!(".{name}.unfinished"));
+    make_folder_durably(disk, MAKE, &unfinished, FOLDER_MODE, None)?;
+    disk.set_owner(MAKE, &unfinished, owner.0, owner.1)?;
+    disk.sync_folder(MAKE, &unfinished)?;
+    // An empty folder that somebody made meanwhile gives way, and nothing else does.
+    rename_durably(disk, MAKE, &unfinished, folder, Rename::Replace)
+}
+
+fn make_parents(device: &Device<'_>, folder: &Path) -> io::Result<()> {
     if device.disk().stat(folder)?.is_some() {
         return Ok(());
     }
-    make_with_parents(device, parent(folder))?;
-    make_folder_durably(device.disk(), MAKE, folder, 0o755, configured_owner(device))
+    make_parents(device, parent(folder))?;
+    make_folder_durably(device.disk(), MAKE, folder, FOLDER_MODE, None)
+}
+
+/// A misspelt owner would leave a folder that is nobody's.
+fn owner_is_known(device: &Device<'_>) -> Result<(), Failure> {
+    match &device.settings.owner {
+        Some(owner) if configured_owner(device).is_none() => {
+            let (user, group) = (&owner.user, &owner.group);
+            let written = if user == group { user.clone() } else { format!("{user}:{group}") };
+            let cause = format!("owner = \"{written}\" is not in /etc/passwd and /etc/group");
+            Err(Failure::new(Class::Configuration, OP, cause))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn stat(device: &Device<'_>, path: &Path) -> Result<Option<Stat>, Failure> {
     device.disk().stat(path).map_err(|error| Failure::io(OP, path, &error))
 }
 
-/// Owner, mode and extended attributes of the database; of one that is lost those of its latest copy.
+/// Owner, mode and extended attributes of the database; of one that is lost those of its latest
+/// copy.
 fn ownership(
     device: &Device<'_>,
     main: Option<Stat>,
-) -> Result<(Ownership, Vec<Extended>), Failure> {
-    let of = |path: &Path, found: Option<Stat>| {
-        let found = found.filter(|found| found.kind == FileKind::File);
-        found.map(|found| (Ownership::of(&found), device.disk().extended(path)))
-    };
-    if let Some(found) = of(&device.files.main, main) {
-        return Ok(found);
+) -> Result<(Ownership, OnceCell<Vec<Extended>>), Failure> {
+    let is_file = |found: &Stat| found.kind == FileKind::File;
+    if let Some(main) = main.filter(is_file) {
+        return Ok((Ownership::of(&main), OnceCell::new()));
     }
     // Where the database is there, nobody asks for its copies.
     if let Some(copy) = latest_copy(device)? {
-        if let Some(found) = of(&copy, stat(device, &copy)?) {
-            return Ok(found);
+        if let Some(found) = stat(device, &copy)?.filter(is_file) {
+            let extended = OnceCell::from(device.disk().extended(&copy));
+            return Ok((Ownership::of(&found), extended));
         }
     }
-    new_ownership(device).map(|ownership| (ownership, Vec::new()))
+    new_ownership(device).map(|ownership| (ownership, OnceCell::from(Vec::new())))
 }
 
 /// What waits to take the database's name, or its newest snapshot.
@@ -396,16 +467,10 @@ fn new_ownership(device: &Device<'_>) -> Result<Ownership, Failure> {
     if let Some((uid, gid)) = configured_owner(device) {
         return Ok(Ownership { uid, gid, mode });
     }
-    match (&device.settings.owner, stat(device, device.files.folder())?) {
-        (Some(owner), _) => {
-            let cause = format!(
-                "owner = \"{}:{}\" is not in /etc/passwd and /etc/group",
-                owner.user, owner.group
-            );
-            Err(Failure::new(Class::Configuration, OP, cause))
-        }
-        (None, Some(folder)) => Ok(Ownership { uid: folder.uid, gid: folder.gid, mode }),
-        (None, None) => {
+    owner_is_known(device)?;
+    match stat(device, device.files.folder())? {
+        Some(folder) => Ok(Ownership { uid: folder.uid, gid: folder.gid, mode }),
+        None => {
             let cause = format!("the folder {} is missing", device.files.folder().display());
             Err(Failure::new(Class::Missing, OP, cause).at(device.files.folder()))
         }

@@ -1,5 +1,7 @@
-//! Owns what a person does with rows that were put aside: look, write them to a file, drop their table, give them back.
-//! Promises: a drop and a giving back are one transaction each, in a database of this firmware's version that nobody has open.
+//! Owns what a person does with rows that were put aside: look, write them to a file, drop their
+//! table, give them back.
+//! Promises: a drop and a giving back are one transaction each, in a database of this firmware's
+//! version that nobody has open.
 //! Never touches a history, a table of bootmigrate's own, or one that a migration makes.
 
 use std::collections::BTreeSet;
@@ -7,8 +9,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::device::disk::{parent, Op, Open};
+use crate::device::disk::{parent, rename_durably, unlink_durably, Op, Open, Rename};
 use crate::device::sqlite::lost::LostRows;
+use crate::device::sqlite::virtual_tables::Content;
 use crate::device::sqlite::Database;
 use crate::device::{history, Device};
 use crate::error::{Class, Failure};
@@ -20,6 +23,7 @@ use crate::ops::probe::{in_use, probe};
 use crate::ops::room::{explain, may_write};
 use crate::ops::rows_aside::names;
 use crate::ops::scratch::Scratch;
+use crate::ops::virtual_tables::rebuild;
 use crate::ops::{examine, wal};
 
 const LOOK: Op = Op("look at the rows that were put aside");
@@ -37,8 +41,28 @@ pub struct GivenBack {
     pub lost: LostRows,
     /// Rows that went to their table.
     pub went: u64,
-    /// None was tried: these migrations changed the table after it was made, and the rows may be of before.
-    pub changed_by: Vec<String>,
+    /// None was tried, because of this.
+    pub doubt: Option<Doubt>,
+    /// Triggers that would have run for them.
+    pub triggers: Vec<String>,
+}
+
+/// Why the columns of rows put aside may have meant something else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// These migrations changed the table after it was made, and the rows may be of before.
+    ChangedBy(Vec<String>),
+    /// They are of newer firmware.
+    Newer,
+}
+
+/// What came of giving rows back.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Retried {
+    /// Each table of them.
+    pub tables: Vec<GivenBack>,
+    /// Full-text indexes of what has rows again, with their text: built again, or not.
+    pub indexes: Vec<(String, String, bool)>,
 }
 
 /// Reads beside running applications.
@@ -75,22 +99,40 @@ fn made_by_migrations(device: &Device<'_>) -> Result<Option<BTreeSet<String>>, F
     Ok(Scratch::schema_at(device, device.catalog.target())?.map(|schema| schema.objects()))
 }
 
-/// The migrations that name the rows' table, but for the first, which made it: before one of them its columns may have meant something
-/// else, and no row tells of which time it is.
-fn changed_by(device: &Device<'_>, lost: &LostRows) -> Vec<String> {
+/// The rows are of newer firmware, or migrations name their table, but for the first, which made
+/// it: before one of them its columns may have meant something else.
+fn doubt(device: &Device<'_>, lost: &LostRows) -> Option<Doubt> {
+    if is_newer(device, lost) {
+        return Some(Doubt::Newer);
+    }
     let name_it =
         device.catalog.migrations.iter().filter(|migration| names(migration.sql, lost.home_name()));
-    name_it.skip(1).map(|migration| migration.file.to_owned()).collect()
+    // A data migration changes rows, and which of them are put aside it does not know.
+    let data = device.catalog.data.iter();
+    let of_rows = data.filter(|migration| names(migration.sql, lost.home_name()));
+    let changed_by: Vec<String> =
+        name_it.skip(1).chain(of_rows).map(|migration| migration.file.to_owned()).collect();
+    (!changed_by.is_empty()).then_some(Doubt::ChangedBy(changed_by))
 }
 
-/// Writes the rows of one of them into a new file, a line of JSON each; how many bytes.
+/// They were put aside from a database of newer firmware.
+pub fn is_newer(device: &Device<'_>, lost: &LostRows) -> bool {
+    lost.version > device.catalog.target()
+}
+
+/// Writes the rows of one of them into a new file, a line of JSON each; how many bytes. It has its
+/// name only once it is whole and synced.
 ///
 /// # Errors
-/// As `open`, `write` and `fsync`, and as SQLite: what was begun is removed.
+/// As `open`, `write`, `fsync` and `rename`, and as SQLite: what was begun is removed.
 pub fn export_rows(device: &Device<'_>, lost: &LostRows, path: &Path) -> Result<u64, Failure> {
     let disk = device.disk();
     let failed = |error: io::Error| Failure::io(EXPORT, path, &error);
-    let file = disk.open(EXPORT, path, Open::CreateNew { mode: 0o600 }).map_err(failed)?;
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let unfinished = path.with_file_name(format!(".{name}.unfinished"));
+    // One that was cut off.
+    unlink_durably(disk, EXPORT, parent(path), &[&unfinished]).map_err(failed)?;
+    let file = disk.open(EXPORT, &unfinished, Open::CreateNew { mode: 0o600 }).map_err(failed)?;
     let write = |database: &Database| {
         let (mut waiting, mut at) = (Vec::new(), 0u64);
         database.each_lost(EXPORT, lost, &mut |line| {
@@ -106,13 +148,17 @@ pub fn export_rows(device: &Device<'_>, lost: &LostRows, path: &Path) -> Result<
         })?;
         file.write_at(EXPORT, at, &waiting).map_err(failed)?;
         file.sync(EXPORT).map_err(failed)?;
-        disk.sync_folder(EXPORT, parent(path)).map_err(failed)?;
+        rename_durably(disk, EXPORT, &unfinished, path, Rename::NoReplace).map_err(failed)?;
         Ok(at + waiting.len() as u64)
     };
     let written = read(device, write).map(Option::unwrap_or_default);
     written.inspect_err(|_| {
-        if let Err(error) = disk.unlink(EXPORT, path) {
-            log::warn!("{} is left there, and is not whole: {error}.", path.display());
+        if let Some(error) = disk
+            .unlink(EXPORT, &unfinished)
+            .err()
+            .filter(|error| error.kind() != io::ErrorKind::NotFound)
+        {
+            log::warn!("{} is left there, and is not whole: {error}.", unfinished.display());
         }
     })
 }
@@ -128,8 +174,8 @@ pub fn drop_rows(device: &Device<'_>, name: &str) -> Result<Option<LostRows>, Fa
     })
 }
 
-/// Gives back what fits of this table, or of all of them; one that is then empty is dropped. `agreed`: also to a table that a migration
-/// has changed since it was made.
+/// Gives back what fits of this table, or of all of them; one that is then empty is dropped.
+/// `agreed`: also where there is a [`Doubt`].
 ///
 /// # Errors
 /// In use, waits; as SQLite.
@@ -137,35 +183,70 @@ pub fn retry_rows(
     device: &Device<'_>,
     only: Option<&str>,
     agreed: bool,
-) -> Result<Vec<GivenBack>, Failure> {
+) -> Result<Retried, Failure> {
     changed(device, |database, all| {
         let wanted =
             |lost: &LostRows| only.is_none_or(|name| lost.table.name.eq_ignore_ascii_case(name));
         let mut done: Vec<GivenBack> = all
             .iter()
             .filter(|lost| wanted(lost))
-            .map(|lost| GivenBack { lost: lost.clone(), went: 0, changed_by: Vec::new() })
+            .map(|lost| GivenBack {
+                lost: lost.clone(),
+                went: 0,
+                doubt: doubt(device, lost).filter(|_| !agreed),
+                triggers: Vec::new(),
+            })
             .collect();
-        for one in done.iter_mut().filter(|_| !agreed) {
-            one.changed_by = changed_by(device, &one.lost);
-        }
-        // A row whose parent went in this round may follow it in the next.
-        loop {
-            let mut went = 0;
-            for one in done.iter_mut().filter(|one| one.changed_by.is_empty()) {
-                let now = database.give_back(OP, &one.lost, &all, &device.environment.stop)?;
-                one.went += now;
-                went += now;
-            }
-            if went == 0 {
-                break;
+        give_back(device, database, &all, &mut done)?;
+        let mut indexes = Vec::new();
+        for one in done.iter_mut().filter(|one| one.went > 0) {
+            one.triggers = database.insert_triggers(OP, one.lost.home_name())?;
+            if one.went == one.lost.rows {
+                database.drop_lost(OP, &one.lost)?;
             }
         }
-        done.iter()
-            .filter(|one| one.went > 0 && one.went == one.lost.rows)
-            .try_for_each(|one| database.drop_lost(OP, &one.lost))?;
-        Ok(done)
+        if done.iter().any(|one| one.went > 0) {
+            let tables = database.ordinary_tables(OP, &device.settings.history_table)?;
+            for table in database.virtual_tables(OP)? {
+                let Content::External(text) = &table.content else { continue };
+                // A view may show any table's rows.
+                let is_table = tables.iter().any(|one| one.name.eq_ignore_ascii_case(text));
+                let has_more = |one: &GivenBack| {
+                    one.went > 0 && (!is_table || one.lost.home_name().eq_ignore_ascii_case(text))
+                };
+                if done.iter().any(has_more) {
+                    indexes.push((table.name.clone(), text.clone(), rebuild(database, &table)?));
+                }
+            }
+        }
+        Ok(Retried { tables: done, indexes })
     })
+}
+
+/// A row whose parent went may follow it; rows that refer to each other go together.
+fn give_back(
+    device: &Device<'_>,
+    database: &Database,
+    all: &[LostRows],
+    done: &mut [GivenBack],
+) -> Result<(), Failure> {
+    let stop = &device.environment.stop;
+    let mut tried: Vec<&mut GivenBack> =
+        done.iter_mut().filter(|one| one.doubt.is_none()).collect();
+    loop {
+        let mut went = Vec::new();
+        for one in &tried {
+            went.push(database.give_back(OP, &one.lost, all, stop)?);
+        }
+        if went.iter().all(|now| *now == 0) {
+            let tables: Vec<&LostRows> = tried.iter().map(|one| &one.lost).collect();
+            went = database.give_back_together(OP, &tables, all, stop)?;
+        }
+        if went.iter().all(|now| *now == 0) {
+            return Ok(());
+        }
+        tried.iter_mut().zip(went).for_each(|(one, now)| one.went += now);
+    }
 }
 
 /// One transaction of the live database, which nobody has open, under the lock.
@@ -174,7 +255,8 @@ fn changed<T>(
     change: impl Fn(&Database, Vec<LostRows>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let made = made_by_migrations(device)?.ok_or_else(|| {
-        let cause = "its migrations need this device's rows or code, so which tables are theirs cannot be told";
+        let cause = "its migrations need this device's rows or code, so which tables are theirs \
+                     cannot be told";
         Failure::new(Class::Catalogue, OP, cause)
     })?;
     let (_locked, _store) = begin(device)?;
@@ -209,7 +291,8 @@ fn changed<T>(
         log::warn!("{}: after the commit: {failure}; the change stands.", device.settings.name);
     }
     if before.is_some_and(|before| lost_rows(device).ok() != Some(before)) {
-        // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
+        // After a failed fsync the kernel shows what storage may not have: nothing may be opened on
+        // the strength of that.
         note_unconfirmed(device);
     }
     done

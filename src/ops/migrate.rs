@@ -1,9 +1,14 @@
-//! Owns the transaction mode: everything pending in one transaction, with history, down SQL and verification.
-//! Promises: a cut, a kill or a failure at any instant leaves the old database or the new one, by SQLite alone.
-//! Never runs a statement after SQLite has ended the transaction by itself; never lets anything after a durable commit fail the run.
+//! Owns the transaction mode: everything pending in one transaction, with history, down SQL and
+//! verification.
+//! Promises: a cut, a kill or a failure at any instant leaves the old database or the new one, by
+//! SQLite alone.
+//! Never runs a statement after SQLite has ended the transaction by itself; never lets anything
+//! after a durable commit fail the run.
+
+mod ending;
 
 use crate::catalog::Migration;
-use crate::config::{JournalMode, UserVersion};
+use crate::config::UserVersion;
 use crate::decide::record::OperationKind;
 use crate::device::disk::Op;
 use crate::device::files::{MainFile, SnapshotName};
@@ -24,18 +29,20 @@ use crate::ops::prune::prune;
 use crate::ops::room::{explain, may_write};
 use crate::ops::run::Run;
 use crate::ops::scratch::Scratch;
-use crate::ops::snapshot::{snapshot, CopyProof};
+use crate::ops::snapshot::{may_be_made, snapshot, CopyProof};
 use crate::ops::store::{Operation, Order};
 use crate::ops::verify::{after_each, expectations, verify, whole, within_budget, Verified};
-use crate::ops::virtual_tables::rebuild_unfit;
+use crate::ops::virtual_tables::rebuild_stale;
 use crate::ops::wal;
+use ending::{abandon, finish, is_committed, leave};
 
 const OPEN: Op = Op("open it for the migration");
 const APPLY: Op = Op("apply the migrations");
 const COMMIT: Op = Op("commit");
 const FINISH: Op = Op("finish after the commit");
 
-/// Room for the frames' headers and the application's first pages, beside the changed pages themselves.
+/// Room for the frames' headers and the application's first pages, beside the changed pages
+/// themselves.
 const WAL_RESERVE_BYTES: u64 = 128 << 10;
 
 /// What the plan asks for.
@@ -46,7 +53,8 @@ pub struct Job<'a> {
     pub snapshot: bool,
     /// Make room for it with our own older ones.
     pub prune_first: bool,
-    /// Recorded without being run, oldest first: another tool, or plain refinery before it was cut off, has done them.
+    /// Recorded without being run, oldest first: another tool, or plain refinery before it was cut
+    /// off, has done them.
     pub recorded: Vec<&'static Migration>,
     /// Who asked, and why.
     pub order: Order<'a>,
@@ -77,7 +85,8 @@ pub struct Committed {
     pub notes: Vec<String>,
 }
 
-/// Migrates; `None` where the facts that were decided on no longer hold and must be looked at again.
+/// Migrates; `None` where the facts that were decided on no longer hold and must be looked at
+/// again.
 ///
 /// # Errors
 /// With the class that decides about a fallback; the database is as it was.
@@ -95,7 +104,7 @@ pub fn migrate(
     wal::fits(device, main)?;
     // Nothing is counted before this: somebody who has it open, or a damaged file, costs no write.
     let (database, journal) = open_exclusive(device, main.stat.size)?;
-    let fit = fit_to_migrate(device, &database, seen, main);
+    let fit = fit_to_migrate(device, &database, (seen, job), main);
     match fit
         .and_then(|fit| if fit { job.order.others.may_begin().map(|()| true) } else { Ok(false) })
     {
@@ -122,15 +131,19 @@ pub fn migrate(
         .inspect_err(|failure| run.store.close_failed(device, operation, failure))
 }
 
-/// The facts still hold, and within `quick_check_max_mib` the file is whole.
+/// The facts still hold, a snapshot can be made where one is wanted, and within
+/// `quick_check_max_mib` the file is whole.
 fn fit_to_migrate(
     device: &Device<'_>,
     database: &Database,
-    seen: &Inspection,
+    (seen, job): (&Inspection, &Job<'_>),
     main: &MainFile,
 ) -> Result<bool, Failure> {
     if !still_holds(device, database, seen)? {
         return Ok(false);
+    }
+    if job.snapshot {
+        may_be_made(device)?;
     }
     if within_budget(device, main.stat.size) {
         progress::begin(&format!("{}: checking the database", device.settings.name));
@@ -161,7 +174,7 @@ fn transaction(
         let mut before = Before::of(device, &database, OPEN)?;
         let copied = copy(run, work)?;
         device.stop_here(APPLY)?;
-        let mut notes = rebuild_unfit(device, &database)?;
+        let mut notes = rebuild_stale(device, &database)?;
         apply(device, &mut database, job, operation, &mut before)?;
         let verified =
             verify(device, &database, &before, &Changes::Up(&job.migrations), job.target())?;
@@ -183,7 +196,8 @@ fn transaction(
             failure = explain(device, failure, may_write(main.stat.size));
             abandon(device, database);
             if commit_failed && is_committed(device, main.stat.size, operation) {
-                // After a failed fsync the kernel shows what storage may not have: nothing may be opened on the strength of that.
+                // After a failed fsync the kernel shows what storage may not have: nothing may be
+                // opened on the strength of that.
                 (failure.class, failure.unconfirmed) = (Class::Storage, Some(job.target()));
                 note_unconfirmed(device);
             }
@@ -222,7 +236,8 @@ fn committed(
     }
 }
 
-/// Opens with every lock taken, the journal recovered and the WAL empty; asked again until `busy_timeout_s`.
+/// Opens with every lock taken, the journal recovered and the WAL empty; asked again until
+/// `busy_timeout_s`.
 ///
 /// # Errors
 /// In use (13), or as SQLite.
@@ -418,7 +433,8 @@ pub fn one_line(sql: &str) -> String {
     words.join(" ").chars().take(100).collect()
 }
 
-/// In WAL mode the commit grows the WAL, and the checkpoint after it main: both must fit before the point of no return.
+/// In WAL mode the commit grows the WAL, and the checkpoint after it main: both must fit before the
+/// point of no return.
 fn room_for_the_wal(
     device: &Device<'_>,
     verified: &Verified<'_>,
@@ -448,71 +464,4 @@ fn room_for_the_wal(
 /// An unknown result: the caller looks.
 fn commit(verified: Verified<'_>) -> Result<(), Failure> {
     verified.database.commit(COMMIT)
-}
-
-/// After a durable commit nothing may fail the run: what goes wrong is said.
-fn finish(device: &Device<'_>, database: Database, journal: Journal) {
-    let name = &device.settings.name;
-    let say = |failure: &Failure| {
-        log::warn!("{name}: after the commit: {failure}; the migration stands.")
-    };
-    let wanted = match device.settings.journal_mode {
-        JournalMode::Keep => None,
-        JournalMode::Wal => Some(Journal::Wal),
-        JournalMode::Delete => Some(Journal::Rollback),
-    };
-    match database.checkpoint(FINISH) {
-        Ok(true) => {}
-        Ok(false) => log::warn!(
-            "{name}: the WAL could not be emptied after the commit; the application will do it."
-        ),
-        Err(failure) => say(&failure),
-    }
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != journal) {
-        if let Err(failure) = database.set_journal(FINISH, wanted) {
-            say(&failure);
-        }
-    }
-    close_and_sync(device, database);
-}
-
-/// Closes what was opened and not begun: a name can be gone only where a WAL or a journal was there before.
-fn leave(device: &Device<'_>, database: Database, seen: &Inspection) {
-    if seen.files.wal.is_some() || seen.files.journal.is_some() {
-        return abandon(device, database);
-    }
-    database.rollback();
-    if let Err(failure) = database.close(FINISH) {
-        log::warn!("{}: {failure}.", device.settings.name);
-    }
-}
-
-/// Rolls back what is open, closes, and makes SQLite's unlink durable.
-fn abandon(device: &Device<'_>, database: Database) {
-    database.rollback();
-    close_and_sync(device, database);
-}
-
-fn close_and_sync(device: &Device<'_>, database: Database) {
-    let folder = device.files.folder();
-    let closed = database.close(FINISH);
-    // SQLite does not sync its unlink of a WAL: after a cut it would be back at full size, and could fill the disk.
-    let synced = device
-        .disk()
-        .sync_folder(FINISH, folder)
-        .map_err(|error| Failure::io(FINISH, folder, &error));
-    if let Err(failure) = closed.and(synced) {
-        log::warn!("{}: {failure}.", device.settings.name);
-    }
-}
-
-/// Opened again, does the database read as having this operation?
-fn is_committed(device: &Device<'_>, size: u64, operation: Operation) -> bool {
-    let look = || {
-        let (database, _) = device.sqlite().to_the_end().work(COMMIT, &device.files.main, size)?;
-        let history = history::read(&database, COMMIT, &device.settings.history_table);
-        database.close(COMMIT)?;
-        history
-    };
-    look().is_ok_and(|history| history.operation == Some(operation.number))
 }

@@ -1,5 +1,6 @@
 //! Owns the ops of the protocol, one a file.
-//! Promises: each takes the device and proof of what must already be true, and returns proof or a failure.
+//! Promises: each takes the device and proof of what must already be true, and returns proof or a
+//! failure.
 //! Never decides: no policy is read here but limits.
 
 pub mod at_home;
@@ -26,15 +27,19 @@ pub mod replace;
 pub mod room;
 pub mod rows_aside;
 pub mod run;
+pub mod salvage;
 pub mod scratch;
+pub mod scrub;
 
+pub mod group;
 pub mod snapshot;
 pub mod stage;
+pub mod state_folder;
 pub mod store;
 pub mod swap;
 pub mod sweep;
-pub mod together;
 pub mod trust;
 pub mod verify;
 pub mod virtual_tables;
 pub mod wal;
+pub mod wipe;

@@ -1,6 +1,9 @@
 //! Owns the question "is the application running?", asked before the first op of any operation.
-//! Promises: asks with a write lease on the one descriptor of main and releases it at once; nothing is written or counted.
+//! Promises: asks with a write lease on the one descriptor of main and releases it at once; nothing
+//! is written or counted.
 //! Never asked while a connection of ours is open.
+
+use std::time::Duration;
 
 use crate::device::disk::{Lease, Op};
 use crate::device::files::MainFile;
@@ -23,35 +26,56 @@ pub struct Unused {
 /// In use (13), with who has it open.
 pub fn probe(device: &Device<'_>, main: Option<&MainFile>) -> Result<Unused, Failure> {
     let Some(main) = main else { return Ok(Unused { certain: true }) };
-    let failed = |error: std::io::Error| Failure::io(OP, &device.files.main, &error);
-    let ask = || {
-        Ok(match main.file.lease().map_err(failed)? {
-            Lease::Held => {
-                main.file.release_lease().map_err(failed)?;
-                Some(Unused { certain: true })
-            }
-            Lease::Denied => {
-                log::warn!(
-                    "{}: neither owner of {} nor allowed to take leases (packaging fault): an idle application is not noticed.",
-                    device.settings.name,
-                    device.files.main.display()
-                );
-                Some(Unused { certain: false })
-            }
-            Lease::Unsupported => {
-                log::info!(
-                    "{}: this file system has no leases; SQLite's locks and the unit's order protect the database.",
-                    device.settings.name
-                );
-                Some(Unused { certain: false })
-            }
-            Lease::Busy => None,
-        })
-    };
-    match device.wait().until(OP, ask)? {
-        Some(unused) => Ok(unused),
-        None => Err(in_use(device)),
+    match lease_within(device, main, device.busy_limit())? {
+        Some(Lease::Held) => Ok(Unused { certain: true }),
+        Some(Lease::Denied) => {
+            log::warn!(
+                "{}: neither owner of {} nor allowed to take leases (packaging fault): an idle \
+                 application is not noticed.",
+                device.settings.name,
+                device.files.main.display()
+            );
+            Ok(Unused { certain: false })
+        }
+        Some(Lease::Unsupported) => {
+            log::info!(
+                "{}: this file system has no leases; SQLite's locks and the unit's order protect \
+                 the database.",
+                device.settings.name
+            );
+            Ok(Unused { certain: false })
+        }
+        Some(Lease::Busy) | None => Err(in_use(device)),
     }
+}
+
+/// Somebody has the database open all this time, as far as the kernel can tell. For a look, which
+/// warns of nothing.
+///
+/// # Errors
+/// As `fcntl`; interrupted where a stop signal came.
+pub fn open_for(
+    device: &Device<'_>,
+    main: Option<&MainFile>,
+    limit: Duration,
+) -> Result<bool, Failure> {
+    let Some(main) = main else { return Ok(false) };
+    Ok(lease_within(device, main, limit)?.is_none())
+}
+
+/// What the kernel says of a lease, which is released again; `None` where it is busy until `limit`.
+fn lease_within(
+    device: &Device<'_>,
+    main: &MainFile,
+    limit: Duration,
+) -> Result<Option<Lease>, Failure> {
+    let failed = |error: std::io::Error| Failure::io(OP, &device.files.main, &error);
+    let ask = || match main.file.lease().map_err(failed)? {
+        Lease::Held => main.file.release_lease().map(|()| Some(Lease::Held)).map_err(failed),
+        Lease::Busy => Ok(None),
+        other => Ok(Some(other)),
+    };
+    device.wait_for(limit).until(OP, ask)
 }
 
 /// Somebody has the database open; by whom, as far as it can be seen.

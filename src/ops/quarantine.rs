@@ -1,5 +1,6 @@
 //! Owns removing files from quarantine, by a person's word or because there are too many.
-//! Promises: a power cut leaves a set whole, or without its main file: never a main file without the WAL that has a part of it.
+//! Promises: a power cut leaves a set whole, or without its main file: never a main file without
+//! the WAL that has a part of it.
 //! Never touches the live files.
 
 mod export;
@@ -14,7 +15,6 @@ use crate::device::files::NOTE;
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::lock::Locked;
-use crate::ops::sweep::remove_tree;
 pub use export::{export_files, files_of};
 pub use readable::{readable, Readable, Reading};
 pub use take_in::{may_take_in, take_back, take_in};
@@ -60,7 +60,7 @@ pub fn remove(device: &Device<'_>, operation: u64, note: Note) -> io::Result<()>
     let others: Vec<PathBuf> =
         names.iter().filter(|name| *name != NOTE).map(|name| folder.join(name)).collect();
     for path in &others {
-        remove_tree(disk, path)?;
+        disk.remove_tree(OP, path, &device.environment.stop)?;
     }
     if !others.is_empty() {
         disk.sync_folder(OP, &folder)?;

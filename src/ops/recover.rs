@@ -20,7 +20,8 @@ pub fn recover(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failu
     if left_behind(device)?.is_none() {
         return Ok(());
     }
-    // What SQLite had not to recover may be of an application that came meanwhile: it is there (13), or has left or died.
+    // What SQLite had not to recover may be of an application that came meanwhile: it is there
+    // (13), or has left or died.
     probe(device, main)?;
     roll_back(device, main)?;
     left_behind(device)?.map_or(Ok(()), Err)
@@ -42,8 +43,8 @@ fn roll_back(device: &Device<'_>, main: Option<&MainFile>) -> Result<(), Failure
     device.disk().sync_folder(OP, folder).map_err(|error| Failure::io(OP, folder, &error))
 }
 
-/// A side file with content, as the failure that it would be. SQLite leaves no hot journal behind; but one that it cannot look
-/// at it takes for absent, and half a transaction would count.
+/// A side file with content, as the failure that it would be. SQLite leaves no hot journal behind;
+/// but one that it cannot look at it takes for absent, and half a transaction would count.
 fn left_behind(device: &Device<'_>) -> Result<Option<Failure>, Failure> {
     let left = device
         .files

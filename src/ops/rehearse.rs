@@ -1,19 +1,24 @@
-//! Owns the place of a rehearsal: a copy of the live database, with its record and its snapshots, in a folder that is thrown away.
-//! Promises: damage is copied as it lies; the live database is only read, as an application reads it; room is asked for before it is
-//!   used, for applications run; a rehearsal that was cut off is removed by the next run.
+//! Owns the place of a rehearsal: a copy of the live database, with its record and its snapshots,
+//! in a folder that is thrown away.
+//! Promises: damage is copied as it lies; the live database is only read, as an application reads
+//! it; room is asked for before it is used, for applications run; a rehearsal that was cut off is
+//! removed by the next run.
 //! Never leaves a name that a boot would trust.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
-use crate::device::disk::{make_folder_durably, read_own_start, Disk, FileKind, Op, Open, Stat};
+use crate::device::disk::{
+    make_folder_durably, parent, read_own_start, Disk, FileKind, Op, Open, Stat,
+};
 use crate::device::files::{side, DatabaseFiles, SnapshotName, StateFolder};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::ops::backup::{back_up, room_for};
 use crate::ops::lock::Locked;
+use crate::ops::room::explained;
 use crate::ops::swap::links_are_refused;
-use crate::ops::sweep::remove_tree;
 
 const OP: Op = Op("rehearse");
 /// Two slots: what of it is copied, so that the copy has the tries of the live one.
@@ -30,7 +35,8 @@ pub struct Stage<'d> {
 
 /// What the next boot finds, and will do.
 pub struct NextBoot {
-    /// It is damaged, lost or empty, and must be so on the copy: SQLite would copy a part of it, or nothing.
+    /// It is damaged, lost or empty, and must be so on the copy: SQLite would copy a part of it, or
+    /// nothing.
     pub as_it_lies: bool,
     /// The snapshot that takes its place; where links are refused, no other one is copied.
     pub snapshot: Option<SnapshotName>,
@@ -50,7 +56,7 @@ pub fn stage<'d>(
     let disk = device.disk();
     let folder = device.state.rehearsal();
     let failed = |error: io::Error| Failure::io(OP, &folder, &error);
-    remove_tree(disk, &folder).map_err(failed)?;
+    disk.remove_tree(OP, &folder, &device.environment.stop).map_err(failed)?;
     let main = disk.stat(&device.files.main).map_err(failed)?;
     let size =
         |path: &Path| disk.stat(path).map(|stat| stat.map_or(0, |stat| stat.size)).map_err(failed);
@@ -64,9 +70,25 @@ pub fn stage<'d>(
         room_for(device, size(&device.files.main)?.saturating_add(beside), OP)?;
     }
     let stage = Stage { device, main: folder.join(device.files.file_name()) };
+    // What there was too little of, before it is given back.
+    fill(device, locked, next, &stage, main).map_err(|failure| explained(device, failure))?;
+    Ok(stage)
+}
+
+/// Copies what a boot would meet.
+fn fill(
+    device: &Device<'_>,
+    locked: &Locked,
+    next: &NextBoot,
+    stage: &Stage<'_>,
+    main: Option<Stat>,
+) -> Result<(), Failure> {
+    let disk = device.disk();
+    let folder = parent(&stage.main);
+    let failed = |error: io::Error| Failure::io(OP, folder, &error);
     let copy = StateFolder::of(&DatabaseFiles { main: stage.main.clone() });
     let folders =
-        [folder.clone(), folder.join(".bootmigrate"), copy.root.clone(), copy.snapshots()];
+        [folder.to_owned(), folder.join(".bootmigrate"), copy.root.clone(), copy.snapshots()];
     for made in &folders {
         make_folder_durably(disk, OP, made, 0o700, locked.ownership.ids()).map_err(failed)?;
     }
@@ -92,14 +114,12 @@ pub fn stage<'d>(
         }
     }
     if next.as_it_lies {
-        as_it_lies(device, &stage.main)?;
-    } else {
-        match back_up(device, locked, &stage.main) {
-            Err(failure) if failure.class == Class::Damaged => as_it_lies(device, &stage.main)?,
-            copied => copied?,
-        }
+        return as_it_lies(device, &stage.main);
     }
-    Ok(stage)
+    match back_up(device, locked, &stage.main) {
+        Err(failure) if failure.class == Class::Damaged => as_it_lies(device, &stage.main),
+        copied => copied,
+    }
 }
 
 /// Nobody writes into a snapshot: a boot copies it, or takes its name away.
@@ -121,23 +141,41 @@ fn second_name(device: &Device<'_>, from: &Path, to: &Path, needed: bool) -> Res
 
 /// Main and what stands beside it, byte for byte, of one instant.
 fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
+    copy_as_it_lies(device, to, &|bytes| room_for(device, bytes, OP), &mut |from, to| {
+        copy(device, from, to)
+    })
+}
+
+/// Copies one file to a name that is not there.
+pub type CopyFile<'c> = dyn FnMut(&Path, &Path) -> io::Result<()> + 'c;
+
+/// The same to another place; `room` is asked before each try.
+///
+/// # Errors
+/// In use where somebody writes whenever it is copied; else as `room`, `copied` and the storage.
+pub fn copy_as_it_lies(
+    device: &Device<'_>,
+    to: &Path,
+    room: &dyn Fn(u64) -> Result<(), Failure>,
+    copied: &mut CopyFile<'_>,
+) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io(OP, &device.files.main, &error);
     let look =
         || device.files.look(device.disk()).map(|files| [files.main, files.wal, files.journal]);
     for _ in 0..COPIES_MAX {
         let before = look().map_err(failed)?;
-        room_for(device, before.iter().flatten().map(|stat| stat.size).sum(), OP)?;
+        room(before.iter().flatten().map(|stat| stat.size).sum())?;
         for (suffix, stat) in ["", "-wal", "-journal"].iter().zip(&before) {
             let (from, to) = (side(&device.files.main, suffix), side(to, suffix));
             remove_copy(device, &to).map_err(failed)?;
-            match stat.map_or(Ok(()), |_| copy(device, &from, &to)) {
+            match stat.map_or(Ok(()), |_| copied(&from, &to)) {
                 // An application has ended its transaction: the next look sees it.
                 Err(error)
                     if matches!(
                         error.kind(),
                         io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
                     ) => {}
-                copied => copied.map_err(failed)?,
+                done => done.map_err(failed)?,
             }
         }
         if look().map_err(failed)? == before {
@@ -148,14 +186,22 @@ fn as_it_lies(device: &Device<'_>, to: &Path) -> Result<(), Failure> {
         .at(&device.files.main))
 }
 
-fn remove_copy(device: &Device<'_>, path: &Path) -> io::Result<()> {
+/// Takes a copy that is not whole away.
+///
+/// # Errors
+/// As `unlink`.
+pub fn remove_copy(device: &Device<'_>, path: &Path) -> io::Result<()> {
     match device.disk().unlink(OP, path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     }
 }
 
-fn copy(device: &Device<'_>, from: &Path, to: &Path) -> io::Result<()> {
+/// Copies one file to a name that is not there.
+///
+/// # Errors
+/// As the storage; interrupted.
+pub fn copy(device: &Device<'_>, from: &Path, to: &Path) -> io::Result<()> {
     let source = device.disk().open(OP, from, Open::Read)?;
     device
         .disk()
@@ -173,7 +219,10 @@ impl Stage<'_> {
 
 impl Drop for Stage<'_> {
     fn drop(&mut self) {
-        if let Err(error) = remove_tree(self.device.disk(), &self.device.state.rehearsal()) {
+        let folder = self.device.state.rehearsal();
+        // A stop signal ends a rehearsal, and what it has made goes nevertheless.
+        let to_the_end = AtomicBool::new(false);
+        if let Err(error) = self.device.disk().remove_tree(OP, &folder, &to_the_end) {
             log::warn!(
                 "{}: the rehearsal is left for the next run to remove: {error}.",
                 self.device.settings.name

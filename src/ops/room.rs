@@ -1,6 +1,9 @@
-//! Owns the question what there was too little of: bytes, inodes or a quota; and the list of what bootmigrate itself keeps.
-//! Promises: bytes are called short, and remembered, only where the file system itself shows fewer free than were needed.
-//! Never takes SQLite's "full" for the disk's: SQLite says it of its own limits too, and hides a quota behind an I/O error.
+//! Owns the question what there was too little of: bytes, inodes or a quota; and the list of what
+//! bootmigrate itself keeps.
+//! Promises: bytes are called short, and remembered, only where the file system itself shows fewer
+//! free than were needed.
+//! Never takes SQLite's "full" for the disk's: SQLite says it of its own limits too, and hides a
+//! quota behind an I/O error.
 
 use std::io;
 
@@ -14,13 +17,16 @@ const PROBE: Op = Op("ask the file system for room");
 
 /// A migration that rewrites every page writes the file once more, and once its journal.
 const WRITES_OF_A_MIGRATION: u64 = 2;
-/// Tables that a migration of a small file brings along; and at least this much more must be free before another try.
+/// Tables that a migration of a small file brings along; and at least this much more must be free
+/// before another try.
 const LEAST_BYTES: u64 = 1 << 20;
-/// One try needs a copy, a journal, a temporary file and the folder of a replaced database with its note: fewer free inodes than that.
+/// One try needs a copy, a journal, a temporary file and the folder of a replaced database with its
+/// note: fewer free inodes than that.
 const INODES_FEW: u64 = 6;
 /// Written to a file that is made to see whether one can be.
 const BLOCK_BYTES: usize = 1 << 16;
-/// `SQLITE_FULL`, `SQLITE_CANTOPEN`: of the second, SQLite's own second attempt has overwritten the system's error.
+/// `SQLITE_FULL`, `SQLITE_CANTOPEN`: of the second, SQLite's own second attempt has overwritten the
+/// system's error.
 const FULL: i32 = 13;
 const CANNOT_OPEN: i32 = 14;
 /// `SQLITE_IOERR_WRITE`, `SQLITE_IOERR_FSYNC`, `SQLITE_IOERR_SHMSIZE`.
@@ -37,7 +43,8 @@ pub fn explained(device: &Device<'_>, failure: Failure) -> Failure {
     explain(device, failure, size)
 }
 
-/// Says of a failure what there was too little of. `wanted`: bytes that the op may have needed beside what is there now.
+/// Says of a failure what there was too little of. `wanted`: bytes that the op may have needed
+/// beside what is there now.
 pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failure {
     if failure.class == Class::Storage && failure.sqlite_code.is_some_and(may_hide_a_lack) {
         match probe(device) {
@@ -62,10 +69,12 @@ pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failur
         _ if space.is_known() && space.available < wanted => {
             failure.lack = Some(if space.inodes == Some(0) { Lack::Inodes } else { Lack::Bytes });
             if failure.lack == Some(Lack::Bytes) {
-                // Never more than this file system has beside the database: such a number would be ignored, and each boot would try again.
-                let most = space.total.saturating_sub(size);
-                failure = failure
-                    .needs(space.available.saturating_add((size / 10).max(LEAST_BYTES)).min(most));
+                // Never more than this file system can have beside the database, of which some is
+                // taken by whatever else lies there: a number that is never reached would keep
+                // every boot from trying again. But more than there was, or each would.
+                let most = space.total.saturating_sub(size) / 8 * 7;
+                let wished = space.available.saturating_add((size / 10).max(LEAST_BYTES));
+                failure = failure.needs(wished.min(most).max(space.available.saturating_add(1)));
             }
         }
         _ if space.inodes.is_some_and(|inodes| inodes < INODES_FEW) => {
@@ -76,7 +85,8 @@ pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failur
     failure
 }
 
-/// A write that the operating system refused may have been refused for a quota; of what cannot be opened nothing is known.
+/// A write that the operating system refused may have been refused for a quota; of what cannot be
+/// opened nothing is known.
 fn may_hide_a_lack(code: i32) -> bool {
     code & 0xff == CANNOT_OPEN || REFUSED_WRITES.contains(&code)
 }

@@ -1,30 +1,32 @@
 //! Owns building a fresh database with the old one's rows where a migration fails on some of them.
-//! Promises: the tables that it fails on go aside, with what refers to them, and at last all; it ends.
+//! Promises: the tables that it fails on go aside, with what refers to them, and at last all; it
+//! ends.
 //! Never leaves a row out: what is aside is kept, and reported.
 
 use std::collections::BTreeSet;
 
+use crate::decide::replacement::Carry;
 use crate::device::disk::Op;
 use crate::device::files::MainFile;
 use crate::device::sqlite::rows::Table;
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::ops::carry_over::virtual_tables::with_rows;
-use crate::ops::carry_over::{Carry, Rows};
+use crate::ops::carry_over::Rows;
 use crate::ops::run::Build;
 use crate::ops::stage::{stage, Base, StagedDatabase};
 
 const OP: Op = Op("carry the rows over");
 
-/// Builds a fresh database with the old one's rows; where a migration fails on them, the tables that it is about go aside, and at
-/// last all.
+/// Builds a fresh database with the old one's rows; where a migration fails on them, the tables
+/// that it is about go aside, and at last all.
 ///
 /// # Errors
 /// Failed where not even an empty database can be migrated; else as [`stage`].
 pub fn stage_with_rows(
     build: &Build<'_>,
     main: &MainFile,
-    carry: Carry<'_>,
+    carry: &Carry,
 ) -> Result<StagedDatabase, Failure> {
     let device = build.device;
     let mut aside = BTreeSet::new();
@@ -59,8 +61,8 @@ fn tables_of(device: &Device<'_>) -> Result<Vec<Table>, Failure> {
     Ok(tables?.into_iter().chain(with_rows(virtual_tables?)).collect())
 }
 
-/// Tables that SQLite names, else those that the failed migration does (any pending one, where none is known), and whatever
-/// refers to their rows; every table, where those are aside already.
+/// Tables that SQLite names, else those that the failed migration does (any pending one, where none
+/// is known), and whatever refers to their rows; every table, where those are aside already.
 fn suspects(
     device: &Device<'_>,
     failure: &Failure,

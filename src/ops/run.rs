@@ -1,4 +1,5 @@
-//! Owns what the operations of one run have in common: the device, the proof of the lock, the record; and what one of them builds.
+//! Owns what the operations of one run have in common: the device, the proof of the lock, the
+//! record; and what one of them builds.
 //! Promises: plain references; nothing is read or written by making one.
 //! Never outlives the lock.
 

@@ -21,10 +21,12 @@ pub struct Scratch<'a> {
 }
 
 impl<'a> Scratch<'a> {
-    /// Built from nothing up to this version; `None` where that does not work without the device's rows.
+    /// Built from nothing up to this version; `None` where that does not work without the device's
+    /// rows.
     ///
     /// # Errors
-    /// SQLite could not work: no memory, or no room for its temporary files. That says nothing about the migrations.
+    /// SQLite could not work: no memory, or no room for its temporary files. That says nothing
+    /// about the migrations.
     pub fn at(device: &'a Device<'a>, version: i64) -> Result<Option<Scratch<'a>>, Failure> {
         let mut scratch = Scratch { device, database: device.sqlite().scratch(LOOK)? };
         for migration in
@@ -45,7 +47,8 @@ impl<'a> Scratch<'a> {
         Scratch::at(device, version)?.map(|scratch| scratch.schema()).transpose()
     }
 
-    /// The schema that everything pending after this version leaves, as far as its SQL alone can be followed. `None` as [`Scratch::at`].
+    /// The schema that everything pending after this version leaves, as far as its SQL alone can be
+    /// followed. `None` as [`Scratch::at`].
     ///
     /// # Errors
     /// As [`Scratch::at`].
@@ -64,7 +67,8 @@ impl<'a> Scratch<'a> {
         scratch.schema().map(Some)
     }
 
-    /// What a migration makes that was not there before, by [`Schema::objects`]; nothing where that cannot be told.
+    /// What a migration makes that was not there before, by [`Schema::objects`]; nothing where that
+    /// cannot be told.
     ///
     /// # Errors
     /// As [`Scratch::at`].
@@ -93,8 +97,9 @@ impl<'a> Scratch<'a> {
         works(ran)
     }
 
-    /// One more migration's SQL; `false` where it needs rows, or a function, that nothing has. Its code, if it has any, is not run: while
-    /// we look nobody counts a try, so code that ends the program would end every boot.
+    /// One more migration's SQL; `false` where it needs rows, or a function, that nothing has. Its
+    /// code, if it has any, is not run: while we look nobody counts a try, so code that ends the
+    /// program would end every boot.
     ///
     /// # Errors
     /// As [`Scratch::at`].
@@ -106,7 +111,8 @@ impl<'a> Scratch<'a> {
         works(self.run_sql(migration, seen))
     }
 
-    /// The same migration's SQL once more: `true` where no object that it has made is in its way. Rows that are may be missing on a device.
+    /// The same migration's SQL once more: `true` where no object that it has made is in its way.
+    /// Rows that are may be missing on a device.
     ///
     /// # Errors
     /// As [`Scratch::at`].

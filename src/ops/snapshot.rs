@@ -1,4 +1,5 @@
-//! Owns the snapshot: a copy of main, made under SQLite's own exclusive lock, of the bytes that were just checked.
+//! Owns the snapshot: a copy of main, made under SQLite's own exclusive lock, of the bytes that
+//! were just checked.
 //! Promises: a power cut leaves garbage with a temporary name, or a whole copy under its own.
 //! Never opens main again: the copy is made through the one descriptor.
 
@@ -7,6 +8,7 @@ use crate::device::files::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::lock::Locked;
+use crate::ops::prune::remove_snapshot;
 use crate::ops::room::explain;
 
 const COPY: Op = Op("copy the snapshot");
@@ -18,6 +20,16 @@ const PRUNE: Op = Op("remove an older snapshot");
 pub struct CopyProof {
     /// Version and operation.
     pub name: SnapshotName,
+}
+
+/// The folder takes a snapshot from this user: one that does not would let every boot begin, and
+/// end, an operation in the record.
+///
+/// # Errors
+/// Storage, as `access`.
+pub fn may_be_made(device: &Device<'_>) -> Result<(), Failure> {
+    let folder = device.state.snapshots();
+    device.disk().check_access(&folder).map_err(|error| Failure::io(COPY, &folder, &error))
 }
 
 /// Copies main to `snapshots/v{version}-{operation}.db`; `first_remove` goes before, to make room.
@@ -34,12 +46,12 @@ pub fn snapshot(
     let disk = device.disk();
     for name in first_remove {
         let path = device.state.snapshot(name);
-        disk.unlink(PRUNE, &path).map_err(|error| Failure::io(PRUNE, &path, &error))?;
+        remove_snapshot(device, PRUNE, name).map_err(|error| Failure::io(PRUNE, &path, &error))?;
     }
     let temporary = device.state.snapshots().join(format!("tmp-{}.db", name.operation));
     let copy = || {
         let file = disk.open(COPY, &temporary, Open::CreateNew { mode: 0o600 })?;
-        locked.give_attributes(COPY, &*file)?;
+        locked.give_attributes(device, COPY, &*file)?;
         file.copy_from(COPY, &*main.file, &device.environment.stop)?;
         file.sync(COPY)
     };

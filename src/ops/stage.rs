@@ -1,6 +1,9 @@
-//! Owns building a database beside the live one: from zero, from a snapshot, or from a copy of the live file.
-//! Promises: [`StagedDatabase`] is complete, verified, closed, without side files, and synced through the descriptor it was created with.
-//! Never trusted at boot before it has the name that says so; never touches the live files but to read it.
+//! Owns building a database beside the live one: from zero, from a snapshot, or from a copy of the
+//! live file.
+//! Promises: [`StagedDatabase`] is complete, verified, closed, without side files, and synced
+//! through the descriptor it was created with.
+//! Never trusted at boot before it has the name that says so; never touches the live files but to
+//! read it.
 
 use crate::catalog::Migration;
 use crate::config::JournalMode;
@@ -9,12 +12,13 @@ use crate::device::disk::{unlink_durably, File, Op, Open, Stat};
 use crate::device::files::{side, MainFile, SnapshotName};
 use crate::device::history;
 use crate::device::history::own::{Change, Ours};
+use crate::device::pages::header::{is_wal, made, Made};
 use crate::device::sqlite::script::Mode;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::ops::before::{Before, Changes};
-use crate::ops::carry_over::{fill as fill_with_rows, Rows};
+use crate::ops::carry_over::{fill as fill_with_rows, Brought, Filled, Rows};
 use crate::ops::downgrade::go_back;
 use crate::ops::index_rows::keep_index_rows;
 use crate::ops::lock::Locked;
@@ -23,7 +27,7 @@ use crate::ops::room::{explain, may_write};
 use crate::ops::run::Build;
 use crate::ops::swap::MadeFrom;
 use crate::ops::verify::{after_each, verify, whole, within_budget};
-use crate::ops::virtual_tables::rebuild_unfit;
+use crate::ops::virtual_tables::rebuild_stale;
 use crate::ops::wal;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,12 +48,14 @@ pub struct StagedDatabase {
     pub lost: Vec<String>,
     /// Worth knowing, a sentence each.
     pub notes: Vec<String>,
+    /// What became of the rows that were carried over, table by table.
+    pub tables: Vec<Brought>,
 }
 
 /// What is built.
 pub enum Base<'a> {
-    /// From zero.
-    Nothing,
+    /// From zero, in the place of this file; `None` where there is none.
+    Nothing(Option<&'a MainFile>),
     /// This snapshot.
     Snapshot(&'a SnapshotName),
     /// The live file, with a rebuilt set of indexes.
@@ -100,35 +106,36 @@ fn built(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failure> 
         move |error: std::io::Error| Failure::io(migration, &path, &error)
     };
     let file = disk.open(BUILD, &path, Open::CreateNew { mode: 0o600 }).map_err(failed(BUILD))?;
-    locked.give_attributes(BUILD, &*file).map_err(failed(BUILD))?;
+    locked.give_attributes(device, BUILD, &*file).map_err(failed(BUILD))?;
     let copied_from = fill(build, &*file, base)?;
     device.stop_here(BUILD)?;
     let size = file.stat().map_err(failed(BUILD))?.size;
-    let was_wal = match base {
-        Base::Rows(rows) => rows.main.header.get(18) == Some(&2),
-        _ => copied_wal(&*file, size).map_err(failed(BUILD))?,
-    };
+    let was_wal = was_wal(base, &*file, size).map_err(failed(BUILD))?;
     // What is copied into it later counts too.
     let grows_to = if let Base::Rows(rows) = base { rows.main.stat.size } else { size };
     let mut database = device.sqlite().build(BUILD, &path, grows_to)?;
+    made_as(base).map_or(Ok(()), |made| database.make_as(BUILD, made))?;
     let mut lost = Vec::new();
     if let Base::LiveReindexed(_) = base {
         lost = keep_index_rows(device, &database, BUILD)?;
         database.rebuild_indexes(BUILD)?;
     }
-    let (more, notes) = match base {
-        Base::LiveDowngraded(_) => go_back(build, &mut database)?,
-        Base::Nothing | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
+    let filled = match base {
+        Base::LiveDowngraded(_) => {
+            let (lost, notes) = go_back(build, &mut database)?;
+            Filled { lost, notes, tables: Vec::new() }
+        }
+        Base::Nothing(_) | Base::Snapshot(_) | Base::LiveReindexed(_) | Base::Live(_) => {
             apply(build, &mut database, None)?
         }
         Base::Rows(rows) => apply(build, &mut database, Some(rows))?,
     };
-    lost.extend(more);
+    lost.extend(filled.lost);
     if matches!(base, Base::LiveReindexed(_)) && !within_budget(device, database.bytes(BUILD)?) {
         // Verification has not looked at it, and it was damaged.
         whole(&database)?;
     }
-    let journal = final_journal(device, base, was_wal);
+    let journal = final_journal(device, was_wal);
     if let Some(journal) = journal {
         database.set_journal(BUILD, journal)?;
     }
@@ -152,12 +159,13 @@ fn built(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failure> 
         copied_from,
         applied: migrations.iter().map(|migration| migration.version).collect(),
         lost,
-        notes,
+        notes: filled.notes,
+        tables: filled.tables,
     })
 }
 
-/// Within `quick_check_max_mib` the live file that is to be copied is whole; asked before an operation begins, so that a damaged one costs
-/// no write.
+/// Within `quick_check_max_mib` the live file that is to be copied is whole; asked before an
+/// operation begins, so that a damaged one costs no write.
 ///
 /// # Errors
 /// Damaged where it is not; else as SQLite.
@@ -168,16 +176,31 @@ pub fn check_live(device: &Device<'_>, main: &MainFile) -> Result<(), Failure> {
     }
     progress::begin(&format!("{}: checking the database", device.settings.name));
     let database = device.sqlite().look_without_writing(COPY, &device.files.main)?;
-    let checked = database.cache(COPY, main.stat.size).and_then(|()| whole(&database));
+    let checked = database
+        .cache(COPY, main.stat.size)
+        .and_then(|()| whole(&database))
+        .and_then(|()| database.fit(COPY));
     database.close(COPY)?;
     checked
+}
+
+/// No row is carried out of a schema that no statement of ours can name; asked before an operation
+/// begins.
+///
+/// # Errors
+/// Catalogue where that is so; else as SQLite.
+pub fn check_fit(device: &Device<'_>) -> Result<(), Failure> {
+    let database = device.sqlite().look_without_writing(COPY, &device.files.main)?;
+    let fits = database.fit(COPY);
+    database.close(COPY)?;
+    fits
 }
 
 /// Copies the base into the staging file.
 fn fill(build: &Build<'_>, file: &dyn File, base: &Base<'_>) -> Result<Option<MadeFrom>, Failure> {
     let (device, locked) = (build.device, build.locked);
     match base {
-        Base::Nothing => Ok(None),
+        Base::Nothing(_) => Ok(None),
         Base::Snapshot(name) => {
             let path = device.state.snapshot(name);
             let failed = |error: std::io::Error| Failure::io(BUILD, &path, &error);
@@ -218,8 +241,8 @@ fn copy_live(build: &Build<'_>, file: &dyn File, main: &MainFile) -> Result<Stat
 /// Questions to a coarse clock; two jiffies are enough on every kernel.
 const STAMP_TRIES_MAX: u32 = 10;
 
-/// A file system stamps changes with a coarse clock: wait until a change made from now on would show a later time than
-/// main has, so that the comparison before the swap cannot miss it.
+/// A file system stamps changes with a coarse clock: wait until a change made from now on would
+/// show a later time than main has, so that the comparison before the swap cannot miss it.
 fn wait_for_a_later_stamp(
     device: &Device<'_>,
     locked: &Locked,
@@ -234,13 +257,30 @@ fn wait_for_a_later_stamp(
     Ok(())
 }
 
-/// A copied file keeps its journal mode unless the configuration has one; a fresh one gets it.
-fn final_journal(device: &Device<'_>, base: &Base<'_>, was_wal: bool) -> Option<Journal> {
-    match (device.settings.journal_mode, base) {
-        (JournalMode::Wal, _) => Some(Journal::Wal),
-        (JournalMode::Delete, _) => Some(Journal::Rollback),
-        (JournalMode::Keep, Base::Nothing) => None,
-        (JournalMode::Keep, _) => was_wal.then_some(Journal::Wal),
+/// As the old file was made, where its header is whole; `None` for SQLite's own choice.
+fn made_as(base: &Base<'_>) -> Option<Made> {
+    match base {
+        Base::Rows(rows) => made(&rows.main.header),
+        _ => None,
+    }
+}
+
+/// The old file's, also of one that is replaced, unless the configuration has one.
+fn final_journal(device: &Device<'_>, was_wal: bool) -> Option<Journal> {
+    match device.settings.journal_mode {
+        JournalMode::Wal => Some(Journal::Wal),
+        JournalMode::Delete => Some(Journal::Rollback),
+        JournalMode::Keep => was_wal.then_some(Journal::Wal),
+    }
+}
+
+/// The journal mode of the file that the base is of.
+fn was_wal(base: &Base<'_>, copy: &dyn File, size: u64) -> io::Result<bool> {
+    match base {
+        // The header may be damaged: this byte of it alone is asked.
+        Base::Rows(rows) => Ok(rows.main.header.get(18) == Some(&2)),
+        Base::Nothing(old) => Ok(old.is_some_and(|old| is_wal(&old.header))),
+        _ => copied_wal(copy, size),
     }
 }
 
@@ -253,27 +293,29 @@ fn copied_wal(file: &dyn File, size: u64) -> io::Result<bool> {
     Ok(version == [2])
 }
 
-/// All migrations; the old rows come in at their own version. What of those is not in it, a line each, and what is worth knowing.
+/// All migrations; the old rows come in at their own version.
 fn apply(
     build: &Build<'_>,
     database: &mut Database,
     rows: Option<&Rows<'_>>,
-) -> Result<(Vec<String>, Vec<String>), Failure> {
+) -> Result<Filled, Failure> {
     let Build { device, operation, migrations, token, .. } = *build;
-    let (mut rows, mut lost, mut more) = (rows, Vec::new(), Vec::new());
+    let (mut rows, mut filled) = (rows, Filled::default());
     let table = &device.settings.history_table;
     let mut before = Before::of(device, database, BUILD)?;
-    // What files up to this version have made, nobody can correct: they were released, or the old database is as they made it.
+    // What files up to this version have made, nobody can correct: they were released, or the old
+    // database is as they made it.
     let given = rows.map_or(0, |rows| rows.carry.version);
     let is_given = |migration: &Migration| migration.adopted || migration.version <= given;
     progress::expect(migrations.len());
     database.run(BUILD, "BEGIN")?;
     history::create_tables(database, BUILD, table, device.catalog)?;
-    let mut notes = rebuild_unfit(device, database)?;
-    let ours = Ours::of(database, BUILD, table)?;
+    let mut notes = rebuild_stale(device, database)?;
+    let mut ours = Ours::of(database, BUILD, table)?;
     for (index, migration) in migrations.iter().enumerate() {
         if let Some(due) = rows.take_if(|rows| migration.version > rows.carry.version) {
-            (lost, more) = fill_with_rows(device, database, due)?;
+            filled = fill_with_rows(device, database, due)?;
+            ours.accept_data(database, BUILD, table)?;
         }
         if migration.directives.no_transaction {
             database.commit(BUILD)?;
@@ -288,9 +330,10 @@ fn apply(
         }
     }
     if let Some(due) = rows {
-        (lost, more) = fill_with_rows(device, database, due)?;
+        filled = fill_with_rows(device, database, due)?;
+        ours.accept_data(database, BUILD, table)?;
     }
-    notes.append(&mut more);
+    notes.append(&mut filled.notes);
     finish_history(device, database, migrations.last().copied(), operation, token)?;
     ours.unharmed(
         database,
@@ -309,5 +352,5 @@ fn apply(
     let verified = verify(device, database, &before, &Changes::Up(migrations), target)?;
     notes.extend(verified.notes.iter().cloned());
     verified.database.commit(BUILD)?;
-    Ok((lost, notes))
+    Ok(Filled { notes, ..filled })
 }

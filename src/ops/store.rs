@@ -1,20 +1,28 @@
 //! Owns the record on disk: which operation is open, what was tried, what must still be said.
-//! Promises: an operation is durable before its danger begins; every update is synced; an interrupted operation is counted with the next update.
+//! Promises: an operation is durable before its danger begins; every update is synced; an
+//! interrupted operation is counted with the next update.
 //! Never writes at a quiet boot, and never again after an update failed.
+
+mod ending;
+mod wipe;
 
 use std::io;
 
+use crate::decide::asked::by_an_operator;
 use crate::decide::facts::OpenOperation as OpenOperationFact;
 use crate::decide::record::{
-    self, Counts, FailedAt, Fingerprint, LastFailure, Loss, Needs, OpenOperation, OperationKind,
-    Record, RecordSlots, SLOT_BYTES,
+    self, Counts, Fingerprint, LastFailure, Loss, OpenOperation, OperationKind, Record,
+    RecordSlots, SLOT_BYTES,
 };
-use crate::device::disk::{parent, File, Op, Open};
+use crate::device::disk::{File, Op, Open};
+use crate::device::files::OPERATION_MAX;
 use crate::device::Device;
-use crate::error::{Class, Failure, Place};
+use crate::error::{Class, Failure};
+use crate::ops::group::Others;
 use crate::ops::lock::Locked;
-use crate::ops::together::Others;
-use crate::ops::verify::ROW_FOLLOWS;
+use crate::ops::state_folder::make_record;
+
+pub use ending::ReportEnd;
 
 const READ: Op = Op("read the record");
 const MAKE: Op = Op("make the record");
@@ -29,11 +37,15 @@ pub struct RecordStore {
     fingerprint: Fingerprint,
     /// Both slots are zeros.
     blank: bool,
-    /// The state folder was there and no slot was whole: counts are 0, and a token present now is taken as handled.
+    /// No slot was whole, of a record that had been there: counts are 0, and a token present now is
+    /// taken as handled.
     pub lost: bool,
     /// The format of another firmware: nothing may be touched.
     pub unknown_format: Option<u32>,
-    /// The last operation that committed in the database, known after inspection; `None` where it cannot be read.
+    /// The tokens of whoever asks for something now.
+    pub present: Vec<String>,
+    /// The last operation that committed in the database, known after inspection; `None` where it
+    /// cannot be read.
     pub committed: Option<u64>,
     /// The database's version, known after inspection; `None` where it cannot be read.
     pub version: Option<i64>,
@@ -48,14 +60,27 @@ pub struct Operation {
     pub kind: OperationKind,
     /// It is counted as a purge.
     counted: bool,
+    /// It repairs a database that is damaged or lost.
+    repairs: bool,
 }
 
 impl RecordStore {
     /// Reads the record; makes an empty one where state may be written and none is there.
     ///
     /// # Errors
-    /// As `open`, `read`, and (making it) `write` and `fsync`.
+    /// As `open`, `read`, and (making it) `write` and `fsync`; waits where a wipe was cut off,
+    /// since a boot comes first.
     pub fn open(device: &Device<'_>, locked: &Locked) -> Result<RecordStore, Failure> {
+        let store = RecordStore::open_to_begin(device, locked)?;
+        store.no_wipe_waits(device)?;
+        Ok(store)
+    }
+
+    /// The same for a boot and for `wipe`, which finish a wipe that was cut off.
+    ///
+    /// # Errors
+    /// As `open`, `read`, `write` and `fsync`.
+    pub fn open_to_begin(device: &Device<'_>, locked: &Locked) -> Result<RecordStore, Failure> {
         let path = device.state.record();
         let failed = |migration, error: &io::Error| Failure::io(migration, &path, error);
         let disk = device.disk();
@@ -64,12 +89,13 @@ impl RecordStore {
             match disk.open(READ, &path, Open::ReadWrite) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     there = false;
-                    Some(make(device, locked).map_err(|error| failed(MAKE, &error))?)
+                    let made = make_record(device, locked.ownership);
+                    Some(made.map_err(|error| failed(MAKE, &error))?)
                 }
                 opened => Some(opened.map_err(|error| failed(READ, &error))?),
             }
         } else {
-            disk.open(READ, &path, Open::Read).ok()
+            open_to_read(device)?
         };
         if let Some(file) = &file {
             // What was opened, whatever had the name before.
@@ -80,13 +106,10 @@ impl RecordStore {
                 .map_err(|error| failed(READ, &error))?;
         }
         let mut store = RecordStore::read(device, file.as_deref())?;
-        // A record of zeros was made and never updated; one that is absent or torn, in a folder that was there, is lost.
+        // Whoever makes the folder makes the record, of zeros: one that is absent or torn is lost.
         let blank = there && store.blank;
-        store.lost = store.sequence == 0
-            && store.unknown_format.is_none()
-            && locked.writable()
-            && !locked.first_run
-            && !blank;
+        store.lost =
+            store.sequence == 0 && store.unknown_format.is_none() && locked.writable() && !blank;
         if store.lost {
             log::warn!(
                 "{}: the record of earlier tries was lost; they count as none.",
@@ -100,9 +123,9 @@ impl RecordStore {
     /// Reads the record for somebody who only looks; one that is absent is empty.
     ///
     /// # Errors
-    /// As `read`.
+    /// As `open` and `read`.
     pub fn look(device: &Device<'_>) -> Result<RecordStore, Failure> {
-        let file = device.disk().open(READ, &device.state.record(), Open::Read).ok();
+        let file = open_to_read(device)?;
         RecordStore::read(device, file.as_deref())
     }
 
@@ -127,12 +150,14 @@ impl RecordStore {
             blank: bytes.iter().all(|byte| *byte == 0),
             lost: false,
             unknown_format: None,
+            present: Vec::new(),
             committed: None,
             version: None,
         };
         match record::read_slots(&bytes) {
             RecordSlots::Valid { record, sequence, next_slot } => {
-                (store.record, store.sequence, store.next_slot) = (*record, sequence, next_slot);
+                let record = without_strange_numbers(*record);
+                (store.record, store.sequence, store.next_slot) = (record, sequence, next_slot);
             }
             RecordSlots::UnknownFormat(format) => store.unknown_format = Some(format),
             RecordSlots::Nothing => {}
@@ -150,8 +175,8 @@ impl RecordStore {
         !self.lost && self.unknown_format.is_none()
     }
 
-    /// The open operation is not done: its number is not in the database. Of a database that cannot be read only a replacement is
-    /// known to be open, since one that is done closes the record.
+    /// The open operation is not done: its number is not in the database. Of a database that cannot
+    /// be read only a replacement is known to be open, since one that is done closes the record.
     fn interrupted(&self) -> Option<&OpenOperation> {
         self.record.open.as_ref().filter(|open| match self.committed {
             Some(committed) => open.number > committed,
@@ -159,9 +184,10 @@ impl RecordStore {
         })
     }
 
-    /// The open operation, for a decision.
+    /// The open operation, for a decision. What an operator asked for is asked for again: a boot
+    /// goes on with none of it.
     pub fn open_operation(&self) -> OpenOperationFact {
-        match self.interrupted() {
+        match self.interrupted().filter(|open| !by_an_operator(&open.reason)) {
             None => OpenOperationFact::None,
             Some(open) => OpenOperationFact::Interrupted {
                 kind: open.kind,
@@ -182,15 +208,26 @@ impl RecordStore {
         counts
     }
 
-    /// A loss of an operation that is done and that no run has reported.
-    pub fn loss(&self) -> Option<&Loss> {
-        self.record
-            .loss
-            .as_ref()
-            .filter(|loss| self.committed.is_some_and(|committed| loss.operation <= committed))
+    /// Repairs by this catalogue that failed.
+    pub fn failed_repairs(&self) -> u8 {
+        self.record.failed_repairs(&self.fingerprint)
     }
 
-    /// Why the last operation that failed did so, unless one after it ended well: this catalogue's, unless `others_only`, else another's.
+    /// Losses of operations that are done and that no run has reported, oldest first.
+    pub fn losses(&self) -> impl Iterator<Item = &Loss> {
+        self.record.losses.iter().filter(|loss| self.has_happened(loss))
+    }
+
+    /// Its operation is in the database; or another was begun after it, which forgets what was not
+    /// done.
+    fn has_happened(&self, loss: &Loss) -> bool {
+        let open = self.record.open.as_ref().map(|open| open.number);
+        open != Some(loss.operation)
+            || self.committed.is_some_and(|committed| loss.operation <= committed)
+    }
+
+    /// Why the last operation that failed did so, unless one after it ended well: this catalogue's,
+    /// unless `others_only`, else another's.
     pub fn last_failure(&self, others_only: bool) -> Option<&LastFailure> {
         let counts = |failure: &&LastFailure| {
             self.committed.is_none_or(|committed| failure.operation > committed)
@@ -201,7 +238,8 @@ impl RecordStore {
         failures.find(|failure| ours(failure) && !others_only).or(other)
     }
 
-    /// This token was honoured to its end, or may have been before the record was lost. One whose operation was cut off was not.
+    /// This token was honoured to its end, or may have been before the record was lost. One whose
+    /// operation was cut off was not.
     pub fn knows_token(&self, token: &str) -> bool {
         match &self.record.open {
             Some(open) if open.token == token => self.interrupted().is_none(),
@@ -218,8 +256,9 @@ impl RecordStore {
             .map(|needs| needs.bytes)
     }
 
-    /// Makes an operation durable before its danger begins. An interrupted one before it is counted and closed by the same update;
-    /// a replacement that was interrupted goes on under its own number.
+    /// Makes an operation durable before its danger begins. An interrupted one before it is counted
+    /// and closed by the same update; a replacement that was interrupted goes on under its own
+    /// number.
     ///
     /// # Errors
     /// The record cannot be written: nothing is begun.
@@ -230,13 +269,17 @@ impl RecordStore {
         order: &Order<'_>,
     ) -> Result<Operation, Failure> {
         let going_on = self.interrupted().filter(|open| {
-            open.fingerprint == self.fingerprint && open.kind == kind && kind.replaces()
+            open.fingerprint == self.fingerprint
+                && open.kind == kind
+                && kind.replaces()
+                && by_an_operator(&open.reason) == by_an_operator(order.reason)
         });
         let (number, starts, token) = match going_on {
             Some(open) => (open.number, open.starts.saturating_add(1), open.token.clone()),
             None => (self.next_number(device)?, 1, order.token.to_owned()),
         };
         let mut next = self.record.clone();
+        next.keep_tokens(&self.present);
         if let Some(open) = self.interrupted().filter(|open| !open.kind.replaces()) {
             next.change_counts(&open.fingerprint.clone(), |counts| {
                 counts.interrupted = counts.interrupted.saturating_add(1)
@@ -246,6 +289,7 @@ impl RecordStore {
             next.change_counts(&self.fingerprint, |counts| {
                 (counts.failed, counts.interrupted) = (0, 0)
             });
+            next.forget_failed_repairs(&self.fingerprint);
         }
         let counted = kind.purges() && order.purge_counts;
         if counted && starts == 1 {
@@ -264,117 +308,43 @@ impl RecordStore {
         });
         next.last_operation = next.last_operation.max(number);
         next.needs = None;
-        // One that is done and not yet reported stays until it was reported, whatever becomes of this operation.
-        if self.loss().is_none() {
-            next.loss = order.loss.map(|text| Loss { operation: number, text: text.to_owned() });
-        }
+        // What was lost before stays until it was reported, whatever becomes of this operation.
+        next.losses.retain(|loss| loss.operation != number && self.has_happened(loss));
+        let loss = order.loss.map(|text| Loss { operation: number, text: text.to_owned() });
+        next.losses.extend(loss);
         self.update(device, next)?;
-        Ok(Operation { number, kind, counted })
+        let repairs = order.repairs && kind.replaces() && !kind.purges();
+        Ok(Operation { number, kind, counted, repairs })
     }
 
     /// 1 + the largest number that record, database, snapshots or quarantine have seen.
     ///
     /// # Errors
-    /// As `readdir`.
+    /// As `readdir`; not ours where the numbers are used up.
     pub fn next_number(&self, device: &Device<'_>) -> Result<u64, Failure> {
+        let last = self.last_number(device)?;
+        if last >= OPERATION_MAX {
+            let cause = "the numbers of operations are used up, which no device does by itself; \
+                         `bootmigrate wipe` begins again at 1";
+            return Err(Failure::new(Class::NotOurs, READ, cause).at(&device.state.root));
+        }
+        Ok(last.saturating_add(1))
+    }
+
+    fn last_number(&self, device: &Device<'_>) -> Result<u64, Failure> {
         let disk = device.disk();
         let failed = |error: io::Error| Failure::io(READ, &device.state.root, &error);
         let snapshots = device.state.list_snapshots(disk).map_err(failed)?;
         let quarantine = device.state.list_quarantine(disk).map_err(failed)?;
         let seen = snapshots.iter().map(|name| name.operation).chain(quarantine);
-        Ok(seen
-            .chain([self.record.last_operation, self.committed.unwrap_or(0)])
-            .max()
-            .unwrap_or(0)
-            .saturating_add(1))
+        let known = [self.record.last_operation, self.committed.unwrap_or(0)];
+        Ok(seen.chain(known).max().unwrap_or(0))
     }
 
-    /// Closes an operation that failed: counted only for [`Class::Failed`], left open for [`Class::Interrupted`], else (and for [`Class::Waits`]) as if it had never begun.
-    pub fn close_failed(&mut self, device: &Device<'_>, operation: Operation, failure: &Failure) {
-        if failure.class == Class::Interrupted {
-            return;
-        }
-        let mut next = self.record.clone();
-        let mut kept = self.kept(device, operation.number, failure);
-        if let Some(kept) = kept.as_mut().filter(|_| {
-            matches!(operation.kind, OperationKind::ReplaceFresh | OperationKind::ReplaceCarried)
-        }) {
-            // Built from zero, whatever stands there.
-            kept.from = None;
-        }
-        kept.into_iter().for_each(|kept| next.keep_failure(kept));
-        if let (Class::Waits, Some(open)) =
-            (failure.class, next.open.as_mut().filter(|open| open.starts > 1))
-        {
-            // What was going on before this run goes on after it.
-            open.starts -= 1;
-            return self.update_or_say(device, next);
-        }
-        let open = next.open.take();
-        if operation.counted {
-            // It was not built.
-            next.change_counts(&self.fingerprint, |counts| {
-                counts.purges = counts.purges.saturating_sub(1)
-            });
-        }
-        let token = open.map(|open| open.token).unwrap_or_default();
-        next.loss = next.loss.filter(|loss| loss.operation != operation.number);
-        // A repair that finds its source damaged will find it so at every boot: counted, so that it ends.
-        let vain_repair = failure.class == Class::Damaged && operation.kind.replaces();
-        if vain_repair {
-            next.change_counts(&self.fingerprint, |counts| {
-                counts.failed = counts.failed.saturating_add(1)
-            });
-        }
-        if failure.class == Class::Failed {
-            next.change_counts(&self.fingerprint, |counts| {
-                counts.failed = counts.failed.saturating_add(1)
-            });
-            if !token.is_empty() {
-                next.remember_token(&token);
-            }
-        }
-        if failure.class == Class::NoSpace {
-            next.needs =
-                failure.bytes_needed.map(|bytes| Needs { fingerprint: self.fingerprint, bytes });
-        }
-        self.update_or_say(device, next);
-    }
-
-    /// What is kept of a failure; `None` where it says nothing of this firmware or of its storage.
-    fn kept(&self, device: &Device<'_>, operation: u64, failure: &Failure) -> Option<LastFailure> {
-        if matches!(failure.class, Class::InUse | Class::Waits | Class::Interrupted) {
-            return None;
-        }
-        let place = failure.place.as_ref();
-        let at = |place: &Place| FailedAt {
-            file: place.file.clone(),
-            version: place.version,
-            line: place.line,
-            column: place.column,
-        };
-        Some(LastFailure {
-            operation,
-            fingerprint: self.fingerprint,
-            class: failure.class.word().to_owned(),
-            from: self.version,
-            target: device.catalog.target(),
-            place: place.map(at),
-            firmware: device.environment.firmware.clone(),
-            what: without_row(&failure.words()),
-        })
-    }
-
-    /// A failure that no check of the file explains is the migration's: counted, so that it ends.
-    pub fn count_failure(&mut self, device: &Device<'_>, failure: &Failure) {
-        let mut next = self.record.clone();
-        self.kept(device, self.record.last_operation, failure)
-            .into_iter()
-            .for_each(|kept| next.keep_failure(kept));
-        next.change_counts(&self.fingerprint, |counts| {
-            counts.failed = counts.failed.saturating_add(1)
-        });
-        self.update_or_say(device, next);
+    /// What this operation lost, as far as the record knows.
+    pub fn loss_of(&self, operation: u64) -> Option<&str> {
+        let mut losses = self.record.losses.iter();
+        losses.find(|loss| loss.operation == operation).map(|loss| loss.text.as_str())
     }
 
     /// Keeps a loss that is known only from a ready file, before that file takes main's name.
@@ -387,91 +357,35 @@ impl RecordStore {
         operation: u64,
         text: &str,
     ) -> Result<(), Failure> {
-        if self.record.loss.is_some() {
+        if self.loss_of(operation).is_some() {
             return Ok(());
         }
         let mut next = self.record.clone();
-        next.loss = Some(Loss { operation, text: text.to_owned() });
+        next.losses.push(Loss { operation, text: text.to_owned() });
         next.last_operation = next.last_operation.max(operation);
         self.update(device, next)
     }
 
-    /// The report holds something that the record must learn; `false` at every boot after the one that has written it.
-    pub fn must_learn(&self, reported: &ReportEnd) -> bool {
-        let open = self.record.open.as_ref();
-        let ended =
-            open.is_some_and(|open| !open.token.is_empty() || self.has_ended(open, reported));
-        reported.said
-            || ended
-            || (reported.at_target && self.record.remembers_tries(&self.fingerprint))
-    }
-
-    /// It is in the database, or nothing is left for this catalogue to do.
-    fn has_ended(&self, open: &OpenOperation, reported: &ReportEnd) -> bool {
-        self.is_done(open) || (reported.at_target && open.fingerprint == self.fingerprint)
-    }
-
-    /// It was when this run looked.
-    fn is_done(&self, open: &OpenOperation) -> bool {
-        Some(open.number) <= self.committed
-    }
-
-    /// The report is written: the operation in it has ended, whatever database stands under the name at a later boot. Its token is
-    /// handled, and its loss, where it had one, has been reported.
-    ///
-    /// # Errors
-    /// The record cannot be written: the loss is reported once more, and the next boot closes the operation.
-    pub fn close_reported(
-        &mut self,
-        device: &Device<'_>,
-        reported: &ReportEnd,
-    ) -> Result<(), Failure> {
-        let mut next = self.record.clone();
-        let ended =
-            next.open.take_if(|open| !open.token.is_empty() || self.has_ended(open, reported));
-        if let Some(open) = ended {
-            if !self.is_done(&open) {
-                next.loss = next.loss.filter(|loss| loss.operation != open.number);
-                if open.fingerprint != self.fingerprint && !open.kind.replaces() {
-                    next.change_counts(&open.fingerprint, |counts| {
-                        counts.interrupted = counts.interrupted.saturating_add(1)
-                    });
-                }
-            }
-            if !open.token.is_empty() {
-                next.remember_token(&open.token);
-            }
-        }
-        if reported.at_target && next.remembers_tries(&self.fingerprint) {
-            // What stood in the way is gone.
-            next.forget_tries(&self.fingerprint);
-        }
-        if reported.said {
-            next.loss = None;
-        }
-        next.held_data = true;
-        self.update(device, next)
-    }
-
-    /// What was begun until now is proven: snapshots of it are for no way back any more. The last operation that was proven before;
-    /// `None` where all of them were, and nothing is written.
+    /// What was begun until now is proven: snapshots of it are for no way back any more. The last
+    /// operation that was proven before; `None` where all of them were, and nothing is written.
     ///
     /// # Errors
     /// The record cannot be written.
-    pub fn mark_good(&mut self, device: &Device<'_>) -> Result<Option<u64>, Failure> {
+    pub fn mark_good(&mut self, device: &Device<'_>) -> Result<Option<Record>, Failure> {
         let good_operation = self.next_number(device)?.saturating_sub(1);
-        let before = self.record.good_operation;
-        if before >= good_operation {
+        let before = self.record.clone();
+        if before.good_operation >= good_operation {
             return Ok(None);
         }
-        self.update(device, Record { good_operation, ..self.record.clone() }).map(|()| Some(before))
+        let mut next = Record { good_operation, ..before.clone() };
+        // What works does not purge at each boot.
+        next.forget_purges(&self.fingerprint);
+        self.update(device, next).map(|()| Some(before))
     }
 
     /// The slot is not proven after all: another of its databases could not be marked.
-    pub fn take_back_good(&mut self, device: &Device<'_>, before: u64) {
-        if let Err(failure) =
-            self.update(device, Record { good_operation: before, ..self.record.clone() })
-        {
+    pub fn take_back_good(&mut self, device: &Device<'_>, before: Record) {
+        if let Err(failure) = self.update(device, before) {
             log::warn!("{}: it stays marked good: {failure}.", device.settings.name);
         }
     }
@@ -488,6 +402,7 @@ impl RecordStore {
     pub fn remember_token(&mut self, device: &Device<'_>, token: &str) {
         if !token.is_empty() && !self.record.knows_token(token) {
             let mut next = self.record.clone();
+            next.keep_tokens(&self.present);
             next.remember_token(token);
             self.update_or_say(device, next);
         }
@@ -501,7 +416,8 @@ impl RecordStore {
     fn update_or_say(&mut self, device: &Device<'_>, next: Record) {
         if let Err(failure) = self.update(device, next) {
             log::warn!(
-                "{}: the record could not be updated: {failure}; the next boot counts this operation as interrupted.",
+                "{}: the record could not be updated: {failure}; the next boot counts this \
+                 operation as interrupted.",
                 device.settings.name
             );
         }
@@ -528,15 +444,6 @@ impl RecordStore {
     }
 }
 
-/// What a run has reported of a database that may be opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReportEnd {
-    /// The schema is this firmware's: what this run did has ended.
-    pub at_target: bool,
-    /// A loss or a replacement was part of the report.
-    pub said: bool,
-}
-
 /// What an operation is begun with.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
@@ -548,26 +455,40 @@ pub struct Order<'a> {
     pub forget_tries: bool,
     /// What is lost, in words.
     pub loss: Option<&'a str>,
-    /// A fresh database counts towards the bound on purges: not where nothing was left to lose, or an operator named the database.
+    /// A fresh database counts towards the bound on purges: not where nothing was left to lose, or
+    /// an operator named the database.
     pub purge_counts: bool,
+    /// The database is damaged or lost.
+    pub repairs: bool,
     /// Which databases go together with it.
     pub others: &'a dyn Others,
 }
 
-/// What is shown for as long as it lasts, and goes into a bundle, has no row of a table in it.
-fn without_row(what: &str) -> String {
-    what.split_once(ROW_FOLLOWS)
-        .map_or_else(|| what.to_owned(), |(before, _)| format!("{before}{ROW_FOLLOWS}(left out)"))
+/// What no bootmigrate has counted to counts as absent.
+fn without_strange_numbers(mut record: Record) -> Record {
+    let known = |operation: u64| if operation > OPERATION_MAX { 0 } else { operation };
+    record.last_operation = known(record.last_operation);
+    record.good_operation = known(record.good_operation);
+    record.open.take_if(|open| open.number > OPERATION_MAX);
+    record.losses.retain(|loss| loss.operation <= OPERATION_MAX);
+    record.failures.retain(|failure| failure.operation <= OPERATION_MAX);
+    record
 }
 
-/// Written with zeros and synced when made, so that an update never allocates on a file system that rewrites in place.
-fn make(device: &Device<'_>, locked: &Locked) -> io::Result<Box<dyn File>> {
-    let disk = device.disk();
+/// For somebody who may not write it; `None` where it is absent, or not theirs to read.
+fn open_to_read(device: &Device<'_>) -> Result<Option<Box<dyn File>>, Failure> {
     let path = device.state.record();
-    let file = disk.open(MAKE, &path, Open::CreateNew { mode: 0o600 })?;
-    file.write_at(MAKE, 0, &vec![0; 2 * SLOT_BYTES])?;
-    file.take_owner(MAKE, locked.ownership.uid, locked.ownership.gid, 0o600)?;
-    file.sync(MAKE)?;
-    disk.sync_folder(MAKE, parent(&path))?;
-    Ok(file)
+    match device.disk().open(READ, &path, Open::Read) {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Ok(None)
+        }
+        opened => opened.map(Some).map_err(|error| Failure::io(READ, &path, &error)),
+    }
 }

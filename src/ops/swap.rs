@@ -1,6 +1,8 @@
 //! Owns the swap: another file takes main's name.
-//! Promises: at every instant main is the old file or the new one, whole; no stale side file ever stands beside the new one.
-//! Never goes on when somebody opened main: the write lease is looked at before and after the rename, and the rename is undone.
+//! Promises: at every instant main is the old file or the new one, whole; no stale side file ever
+//! stands beside the new one.
+//! Never goes on when somebody opened main: the write lease is looked at before and after the
+//! rename, and the rename is undone.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use crate::device::disk::{
     parent, rename_durably, same_bytes, sync_parents, unlink_durably, Disk, Lease, Op, Open,
     Rename, Stat,
 };
-use crate::device::files::{side, MainFile};
+use crate::device::files::{number_in_a_name, side, MainFile};
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::ops::lock::Locked;
@@ -22,7 +24,8 @@ const SIDE_FILES: Op = Op("remove the old side files");
 const RENAME: Op = Op("put the new file in place");
 const UNDO: Op = Op("undo the swap");
 
-/// A swap that has begun is not ended by a stop signal: what it copies (where links are refused) stands between two names.
+/// A swap that has begun is not ended by a stop signal: what it copies (where links are refused)
+/// stands between two names.
 static TO_ITS_END: AtomicBool = AtomicBool::new(false);
 
 /// Where the old file stays reachable while the new one takes its name.
@@ -31,7 +34,8 @@ pub enum SecondName {
     None,
     /// It gets this name now (a snapshot).
     Make(PathBuf),
-    /// It has this name already, in quarantine, where its WAL and its journal go, too; also where only they are left.
+    /// It has this name already, in quarantine, where its WAL and its journal go, too; also where
+    /// only they are left.
     Has(PathBuf),
 }
 
@@ -109,8 +113,12 @@ fn first_name(device: &Device<'_>, new: &Path, second: &SecondName) -> Result<Sw
     }
 }
 
-/// A write lease, kept. `false`: the kernel cannot give one, and only the unit's order keeps the application out.
-fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
+/// A write lease, kept. `false`: the kernel cannot give one, and only the unit's order keeps the
+/// application out.
+///
+/// # Errors
+/// In use; storage where this process may not ask for one.
+pub fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
     let failed = |error: io::Error| Failure::io(LEASE, &device.files.main, &error);
     let ask = || {
         Ok(match main.file.lease().map_err(failed)? {
@@ -119,7 +127,8 @@ fn keep_out(device: &Device<'_>, main: &MainFile) -> Result<bool, Failure> {
             Lease::Denied => Some(Err(Failure::new(
                 Class::Storage,
                 LEASE,
-                "a swap needs a lease, and this process is neither the file's owner nor has CAP_LEASE",
+                "a swap needs a lease, and this process is neither the file's owner nor has \
+                 CAP_LEASE",
             )
             .at(&device.files.main))),
             Lease::Busy => None,
@@ -171,6 +180,10 @@ fn take_the_name(
     let held = || if leased { main.file.lease_state() } else { Ok(Lease::Held) };
     let beside = put_beside(device, new.path).map_err(failed(RENAME))?;
     if held().map_err(failed(RENAME))? != Lease::Held {
+        if let Some(beside) = &beside {
+            unlink_durably(disk, RENAME, device.files.folder(), &[beside])
+                .map_err(failed(RENAME))?;
+        }
         return Err(in_use(device));
     }
     disk.rename(RENAME, beside.as_deref().unwrap_or(new.path), path, Rename::Replace)
@@ -195,8 +208,9 @@ fn keep_files(device: &Device<'_>, main: &MainFile, old: &Path) -> io::Result<()
     keep_side_files(device, old)
 }
 
-/// The old file's WAL and journal get their names beside it, in quarantine, once the lease keeps everybody out: an application
-/// that commits takes them away, and a second name of one that it has done with would undo its commit.
+/// The old file's WAL and journal get their names beside it, in quarantine, once the lease keeps
+/// everybody out: an application that commits takes them away, and a second name of one that it has
+/// done with would undo its commit.
 fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
     let disk = device.disk();
     let mut kept_more = false;
@@ -217,7 +231,8 @@ fn keep_side_files(device: &Device<'_>, old: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A database file gets its name in quarantine; `false` where it has it. What else an earlier start has left there is kept.
+/// A database file gets its name in quarantine; `false` where it has it. What else earlier starts
+/// have left there is kept, each with a number of its own.
 ///
 /// # Errors
 /// As `lstat`, `read`, `link` and `rename`.
@@ -232,10 +247,30 @@ pub fn keep(
         return Ok(false);
     }
     if disk.stat(to)?.is_some() {
-        disk.rename(SECOND_NAME, to, &side(to, ".1"), Rename::Replace)?;
+        disk.rename(SECOND_NAME, to, &numbered(disk, to)?, Rename::Replace)?;
     }
     link_or_copy(device, from, main, to)?;
     Ok(true)
+}
+
+/// It has a name that [`keep`] has given a file called `file`, or a side file of it.
+pub fn is_numbered(name: &str, file: &str) -> bool {
+    name.starts_with(file)
+        && name
+            .rsplit_once('.')
+            .is_some_and(|(_, number)| number_in_a_name::<u64>(number).is_some())
+}
+
+/// The first free of `settings.db.1`, `settings.db.2`, …
+fn numbered(disk: &dyn Disk, to: &Path) -> io::Result<PathBuf> {
+    let mut number = 1u64;
+    loop {
+        let name = side(to, &format!(".{number}"));
+        if disk.stat(&name)?.is_none() {
+            return Ok(name);
+        }
+        number = number.saturating_add(1);
+    }
 }
 
 /// The same file; or, where links are refused, a copy that is like it to the byte.
@@ -263,8 +298,9 @@ pub fn is_same(
     }
 }
 
-/// The old main stands: the WAL and the journal that it got in quarantine are its own again, and its alone. `false`: something
-/// lies there that cannot be given back, because another file has the name.
+/// The old main stands: the WAL and the journal that it got in quarantine are its own again, and
+/// its alone. `false`: something lies there that cannot be given back, because another file has the
+/// name.
 ///
 /// # Errors
 /// As `lstat`, `read`, `link` and `fsync`; what was not given back lies in quarantine.
@@ -301,9 +337,9 @@ fn give_back(device: &Device<'_>, kept: &Path, name: &Path) -> io::Result<bool> 
     Ok(true)
 }
 
-/// A second name for the new file in main's own folder, durable: a rename within one folder is whole on every file system,
-/// and one between two may lose the file where each folder is durable by itself. A copy where links are refused; `None` where
-/// there is no room for one.
+/// A second name for the new file in main's own folder, durable: a rename within one folder is
+/// whole on every file system, and one between two may lose the file where each folder is durable
+/// by itself. A copy where links are refused; `None` where there is no room for one.
 fn put_beside(device: &Device<'_>, new: &Path) -> io::Result<Option<PathBuf>> {
     let disk = device.disk();
     let beside = device.files.beside();
@@ -353,7 +389,8 @@ pub fn links_are_refused(error: &io::Error) -> bool {
     )
 }
 
-/// Main is the file that was looked at, and, where the new one was made from it, nobody has written since.
+/// Main is the file that was looked at, and, where the new one was made from it, nobody has written
+/// since.
 fn unchanged(device: &Device<'_>, main: &MainFile, new: &New<'_>) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::io(LEASE, &device.files.main, &error);
     let named = device.disk().stat(&device.files.main).map_err(failed)?;
@@ -391,7 +428,8 @@ fn second_name(device: &Device<'_>, main: &MainFile, name: &Path) -> io::Result<
     disk.sync_folder(SECOND_NAME, parent(name))
 }
 
-/// Gives a database file another name; the copy that stands in for a link is whole or has a temporary name.
+/// Gives a database file another name; the copy that stands in for a link is whole or has a
+/// temporary name.
 fn link_or_copy(
     device: &Device<'_>,
     from: &Path,
@@ -421,9 +459,13 @@ fn link_or_copy(
     disk.rename(SECOND_NAME, &temporary, to, Rename::Replace)
 }
 
-/// Unlinks `-wal`, `-journal` and `-shm` and syncs the folder, also when SQLite has removed them itself: its unlink is not
-/// synced, and a stale side file beside a new main brings the old data back or corrupts the new.
-fn remove_side_files(device: &Device<'_>) -> Result<(), Failure> {
+/// Unlinks `-wal`, `-journal` and `-shm` and syncs the folder, also when SQLite has removed them
+/// itself: its unlink is not synced, and a stale side file beside a new main brings the old data
+/// back or corrupts the new.
+///
+/// # Errors
+/// As `unlink` and `fsync`.
+pub fn remove_side_files(device: &Device<'_>) -> Result<(), Failure> {
     let disk = device.disk();
     for path in [device.files.wal(), device.files.journal(), device.files.shm()] {
         match disk.unlink(SIDE_FILES, &path) {

@@ -1,18 +1,21 @@
 //! Owns what an earlier run left behind: unfinished copies, and second names of main.
-//! Promises: nothing is unlinked that could be the last home of data; a quiet boot finds nothing and writes nothing.
+//! Promises: nothing is unlinked that could be the last home of data; a quiet boot finds nothing
+//! and writes nothing.
 //! Never truncates: after a cut a left-over may be main's own inode.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::device::disk::{Disk, FileKind, Op, Stat};
+use crate::device::disk::{Op, Stat};
+use crate::device::files::checked_without_copy;
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::lock::Locked;
 
 const OP: Op = Op("remove what an earlier run left");
 
-/// Unlinks staging files, unfinished snapshots, side files of snapshots, and names in D that are main's own inode; whether there was any.
+/// Unlinks staging files, unfinished snapshots, side files of snapshots, and names in D that are
+/// main's own inode; whether there was any.
 ///
 /// # Errors
 /// As `readdir`, `lstat` and `unlink`.
@@ -30,35 +33,13 @@ pub fn sweep(device: &Device<'_>, locked: &Locked, main: Option<&Stat>) -> Resul
             path.display()
         );
         let removed = if *path == device.state.rehearsal() {
-            remove_tree(device.disk(), path)
+            device.disk().remove_tree(OP, path, &device.environment.stop)
         } else {
             device.disk().unlink(OP, path)
         };
         removed.map_err(|error| Failure::io(OP, path, &error))?;
     }
     Ok(!left.is_empty())
-}
-
-/// Takes a folder of ours away with everything in it; nothing where it is absent.
-///
-/// # Errors
-/// As `readdir`, `unlink` and `rmdir`.
-pub fn remove_tree(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
-    match disk.stat(folder)?.map(|stat| stat.kind) {
-        Some(FileKind::Folder) => {}
-        // A link leads to what is not ours to empty.
-        Some(_) => return disk.unlink(OP, folder),
-        None => return Ok(()),
-    }
-    for name in disk.list(folder)? {
-        let path = folder.join(name);
-        match disk.stat(&path)?.map(|stat| stat.kind) {
-            Some(FileKind::Folder) => remove_tree(disk, &path)?,
-            Some(_) => disk.unlink(OP, &path)?,
-            None => {}
-        }
-    }
-    disk.remove_folder(OP, folder)
 }
 
 fn leftovers(
@@ -77,13 +58,16 @@ fn leftovers(
         }
     }
     let snapshots = device.state.snapshots();
-    for name in disk.list(&snapshots)? {
-        let path = snapshots.join(&name);
-        if name.starts_with("tmp-") || has_side_suffix(&name) || is_main(device, main, &path)? {
+    let names = disk.list(&snapshots)?;
+    for name in &names {
+        let path = snapshots.join(name);
+        if name.starts_with("tmp-") || has_side_suffix(name) || is_main(device, main, &path)? {
             found.push(path);
         }
     }
-    // Files is linked into quarantine only after its ready file is durable, and roll-forward came before this.
+    found.extend(checked_without_copy(&names).map(|name| snapshots.join(name)));
+    // Files is linked into quarantine only after its ready file is durable, and roll-forward came
+    // before this.
     if main.is_some_and(|main| main.links > 1) {
         for operation in device.state.list_quarantine(disk)? {
             let path = device.state.quarantined(operation).join(device.files.file_name());

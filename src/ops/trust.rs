@@ -1,6 +1,7 @@
 //! Owns the question whose the files around a database are.
-//! Promises: what somebody else may have put there ends the run (16) before anything is opened, made or changed; of a process that
-//!   may write everybody's files also an owner, a mode or a second name that nobody of us gave.
+//! Promises: what somebody else may have put there ends the run (16) before anything is opened,
+//! made or changed; of a process that may write everybody's files also an owner, a mode or a second
+//! name that nobody of us gave.
 //! Never repairs what it finds.
 
 use std::io;
@@ -25,29 +26,19 @@ pub struct Trust {
     /// The folder is root's, or will be made.
     in_a_folder_of_root: bool,
     owners: Vec<u32>,
-    /// The folders that hold state.
-    pub state: StateThere,
+    /// All folders that hold state are there.
+    pub has_state: bool,
 }
 
-/// Which folders of ours are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateThere {
-    /// Not even the database's own.
-    Nothing,
-    /// One or more.
-    Some,
-    /// All of them.
-    All,
-}
-
-/// Looks at the database, its side files, its folder and the folders of state; what lies in those is looked at as it is opened.
+/// Looks at the database, its side files, its folder and the folders of state; what lies in those
+/// is looked at as it is opened.
 ///
 /// # Errors
 /// Not ours (16): what is somebody else's, or may be; else as `lstat`.
 pub fn check(device: &Device<'_>) -> Result<Trust, Failure> {
     let mut trust = Trust::of(device)?;
     let looked = trust.database(device).and_then(|()| trust.folders(device));
-    trust.state = looked.map_err(|error| Failure::io(OP, &device.files.main, &error))?;
+    trust.has_state = looked.map_err(|error| Failure::io(OP, &device.files.main, &error))?;
     Ok(trust)
 }
 
@@ -79,14 +70,16 @@ impl Trust {
         owners.extend(folder.map(|folder| folder.uid));
         owners.extend(configured_owner(device).filter(|_| guards).map(|(uid, _)| uid));
         if in_a_folder_of_root {
-            // Whose a database is there, root has allowed; of one that is lost the state folder tells it.
+            // Whose a database is there, root has allowed; of one that is lost the state folder
+            // tells it.
             let told = if main.is_some() { main } else { stat(&device.state.root)? };
             owners.extend(told.map(|told| told.uid));
         }
-        Ok(Trust { guards, main, in_a_folder_of_root, owners, state: StateThere::Nothing })
+        Ok(Trust { guards, main, in_a_folder_of_root, owners, has_state: false })
     }
 
-    /// A file of ours, as it lies there or as it was opened: of an owner that belongs here, with no name that we do not know.
+    /// A file of ours, as it lies there or as it was opened: of an owner that belongs here, with no
+    /// name that we do not know.
     ///
     /// # Errors
     /// [`Untrusted`]; else as `lstat` and `readdir`.
@@ -133,7 +126,8 @@ impl Trust {
         let beside = disk.stat(&files.beside())?.filter(|stat| stat.kind == FileKind::File);
         there.extend(beside.map(|stat| (files.beside(), stat)));
         for (path, stat) in &there {
-            // A side file is of whoever was the first to write, and the group may write to the database.
+            // A side file is of whoever was the first to write, and the group may write to the
+            // database.
             let shared =
                 self.main.is_some_and(|main| main.gid == stat.gid && main.mode & BY_THE_GROUP != 0);
             if shared {
@@ -146,14 +140,13 @@ impl Trust {
         Ok(())
     }
 
-    /// The state folder, and the folders above and below it.
-    fn folders(&self, device: &Device<'_>) -> io::Result<StateThere> {
+    /// The state folder, and the folders above and below it; whether all of them are there.
+    fn folders(&self, device: &Device<'_>) -> io::Result<bool> {
         let (disk, state) = (device.disk(), &device.state);
-        let mut there = StateThere::All;
+        let mut there = true;
         for folder in [parent(&state.root), &state.root, &state.snapshots(), &state.quarantine()] {
             let Some(stat) = disk.stat(folder)? else {
-                let nothing = there == StateThere::Nothing || *folder == state.root;
-                there = if nothing { StateThere::Nothing } else { StateThere::Some };
+                there = false;
                 continue;
             };
             WrongKind::unless_folder(folder, stat.kind)?;
@@ -211,8 +204,8 @@ impl Trust {
         Ok(())
     }
 
-    /// A second name is a trap where whoever could put it there may not write to the file. One in the folder of the file's own owner is a
-    /// backup's (`cp -al`, `ln`).
+    /// A second name is a trap where whoever could put it there may not write to the file. One in
+    /// the folder of the file's own owner is a backup's (`cp -al`, `ln`).
     fn may_be_a_trap(&self, device: &Device<'_>, path: &Path, stat: &Stat) -> io::Result<bool> {
         if stat.links < 2 || !self.guards {
             return Ok(false);
@@ -240,7 +233,8 @@ impl Trust {
                 Untrusted { path: path.to_owned(), why: Why::Names(stat.links, known) }.into()
             );
         }
-        // A name that moves from one place to another while they are counted is counted twice, and the move changes the file.
+        // A name that moves from one place to another while they are counted is counted twice, and
+        // the move changes the file.
         let now = device.disk().stat(path)?.map(|now| (now.device, now.inode, now.changed_ns));
         if now != Some((stat.device, stat.inode, stat.changed_ns)) {
             return Err(Untrusted { path: path.to_owned(), why: Why::Another }.into());

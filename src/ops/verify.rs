@@ -1,5 +1,6 @@
 //! Owns verification: what must hold before a commit.
-//! Promises: looks inside the open transaction, at uncommitted rows; violations that were there before are told apart.
+//! Promises: looks inside the open transaction, at uncommitted rows; violations that were there
+//! before are told apart.
 //! Never changes a row.
 
 use std::collections::BTreeSet;
@@ -7,16 +8,14 @@ use std::collections::BTreeSet;
 use crate::catalog::{ForeignKeys as When, Migration};
 use crate::device::disk::Op;
 use crate::device::sqlite::findings::Kind;
-use crate::device::sqlite::references::Worse;
+use crate::device::sqlite::references::{Violated, Worse};
 use crate::device::sqlite::Database;
 use crate::device::{history, progress, Device};
-use crate::error::{Class, Failure, Place};
+use crate::error::{with_row, Class, Failure, Place, ROW_LEFT_OUT};
 use crate::ops::before::{read_again, schema, Before, Changes};
 
 const OP: Op = Op("verify");
-
-/// What stands before the row that a failed `expect` query returned; a bundle for support cuts it there.
-pub const ROW_FOLLOWS: &str = "returned: ";
+const EXPECT_RETURNED: &str = "`expect` must return no row and returned one";
 
 /// Everything pending is applied and checked inside the open transaction. Made only by [`verify`].
 pub struct Verified<'tx> {
@@ -90,7 +89,8 @@ pub fn within_budget(device: &Device<'_>, bytes: u64) -> bool {
     bytes <= u64::from(device.settings.quick_check_max_mib) << 20
 }
 
-/// `integrity_check` finds no damage, indexes included: what is migrated, copied or about to be committed is whole.
+/// `integrity_check` finds no damage, indexes included: what is migrated, copied or about to be
+/// committed is whole.
 ///
 /// # Errors
 /// Damaged, with the first line.
@@ -101,9 +101,10 @@ pub fn whole(database: &Database) -> Result<(), Failure> {
     }
 }
 
-/// The file was whole before the migrations, so that every entry of an index had its row: an index that does not fit its table now
-/// (a value of another type than its column's was rewritten as the column's) is rebuilt from it, in the same transaction.
-/// What is worth knowing and no damage, a sentence each.
+/// The file was whole before the migrations, so that every entry of an index had its row: an index
+/// that does not fit its table now (a value of another type than its column's was rewritten as the
+/// column's) is rebuilt from it, in the same transaction. What is worth knowing and no damage, a
+/// sentence each.
 fn whole_after_migrating(database: &Database) -> Result<Vec<String>, Failure> {
     let findings = database.integrity_check(OP)?;
     if findings.has(Kind::Index) && findings.damage().all(|finding| finding.kind == Kind::Index) {
@@ -124,9 +125,10 @@ fn whole_after_migrating(database: &Database) -> Result<Vec<String>, Failure> {
 
 /// No row violates a foreign key that did not before.
 fn foreign_keys(database: &Database, worse: &Worse, when: &str) -> Result<(), Failure> {
-    let Some((child, parent, count)) = worse.violated.first() else { return Ok(()) };
-    let tables: Vec<&str> = worse.violated.iter().map(|(child, ..)| child.as_str()).collect();
-    let mut rows = database.violating_rows(OP, &tables)?;
+    let Some(Violated { child, parent, count, .. }) = worse.violated.first() else {
+        return Ok(());
+    };
+    let mut rows = database.violating_rows(OP, worse)?;
     if rows.is_empty() {
         let (rows_of, name) = if *count == 1 { ("row of", "names") } else { ("rows of", "name") };
         rows.push(format!("{count} {rows_of} {child} {name} no row of {parent}"));
@@ -136,7 +138,8 @@ fn foreign_keys(database: &Database, worse: &Worse, when: &str) -> Result<(), Fa
     Err(Failure::new(Class::Failed, OP, cause).details(rows))
 }
 
-/// The `expect` queries of one migration, looked at while it is the newest: a later one may take away what they ask.
+/// The `expect` queries of one migration, looked at while it is the newest: a later one may take
+/// away what they ask.
 ///
 /// # Errors
 /// Failed, with the line of the query.
@@ -160,7 +163,11 @@ pub fn expectations(database: &Database, migration: &Migration) -> Result<(), Fa
         if let Some(row) =
             database.first_row(OP, expect.query).map_err(|failure| failure.place(place()))?
         {
-            let cause = format!("`expect` must return no row and {ROW_FOLLOWS}{row}");
+            let cause = if database.show_rows {
+                with_row(EXPECT_RETURNED, &row)
+            } else {
+                format!("{EXPECT_RETURNED} {ROW_LEFT_OUT}")
+            };
             return Err(Failure::new(Class::Failed, OP, cause).place(place()));
         }
     }

@@ -1,4 +1,5 @@
-//! Owns full-text indexes that do not fit their text: built again where the text is all there, and else left as they are.
+//! Owns full-text indexes that do not fit their text: built again where the text is all there, and
+//! else left as they are.
 //! Promises: no row goes; what was done, or why nothing was, is a sentence.
 //! Never fails a migration for a virtual table that it does not need.
 
@@ -11,17 +12,18 @@ use crate::ops::verify::within_budget;
 
 const OP: Op = Op("build a full-text index again");
 
-/// Inside the open transaction, and within `quick_check_max_mib`. A sentence for each that was built again.
+/// Inside the open transaction, and within `quick_check_max_mib`. A sentence for each that was
+/// built again.
 ///
 /// # Errors
 /// As SQLite, but for what the index itself refuses.
-pub fn rebuild_unfit(device: &Device<'_>, database: &Database) -> Result<Vec<String>, Failure> {
+pub fn rebuild_stale(device: &Device<'_>, database: &Database) -> Result<Vec<String>, Failure> {
     if !within_budget(device, database.bytes(OP)?) {
         return Ok(Vec::new());
     }
     let mut done = Vec::new();
     for table in database.virtual_tables(OP)? {
-        if database.is_unfit(OP, &table)?
+        if database.is_stale(OP, &table)?
             && can_be_built_again(database, &table)?
             && rebuild(database, &table)?
         {
@@ -34,7 +36,8 @@ pub fn rebuild_unfit(device: &Device<'_>, database: &Database) -> Result<Vec<Str
     Ok(done)
 }
 
-/// Its text is all there: no row that the index knows of is missing in its own text. Another table's text is what that table says.
+/// Its text is all there: no row that the index knows of is missing in its own text. Another
+/// table's text is what that table says.
 fn can_be_built_again(database: &Database, table: &VirtualTable) -> Result<bool, Failure> {
     match table.content {
         Content::External(_) => Ok(true),

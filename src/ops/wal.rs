@@ -1,5 +1,6 @@
 //! Owns the question whether a write-ahead log belongs to the main file that it lies beside.
-//! Promises: asked before a checkpoint writes the log into main, after which nobody could tell them apart any more.
+//! Promises: asked before a checkpoint writes the log into main, after which nobody could tell them
+//! apart any more.
 //! Never writes, and never asked at a quiet boot.
 
 use crate::device::disk::{File, Op, Open};
@@ -11,7 +12,8 @@ use crate::ops::verify::{whole, within_budget};
 
 const OP: Op = Op("check the WAL");
 
-/// Why the log that lies beside main is not its own; `None` where it can be, or where there is none.
+/// Why the log that lies beside main is not its own; `None` where it can be, or where there is
+/// none.
 ///
 /// # Errors
 /// As `open` and `read`.

@@ -1,5 +1,7 @@
-//! Owns the question whether a page that no tree leads to is still in use, where not every free page is known.
-//! Promises: a page is in use where a page above it names it, where an index has its rows, or where it is its table's only one.
+//! Owns the question whether a page that no tree leads to is still in use, where not every free
+//! page is known.
+//! Promises: a page is in use where a page above it names it, where an index has its rows, or where
+//! it is its table's only one.
 //! Never holds more of an index than [`WORDS`] words of hashes.
 
 use crate::device::pages::bits::Bits;
@@ -34,7 +36,8 @@ pub enum Verdict {
 pub struct Signs {
     /// Pages that others name.
     named: Bits,
-    /// The row numbers between the first and the last of a page that leads to leaves, and the trees that those fit.
+    /// The row numbers between the first and the last of a page that leads to leaves, and the trees
+    /// that those fit.
     above: Vec<(Range, Vec<usize>)>,
     /// Hashes of the row numbers that indexes have.
     numbers: Vec<u64>,

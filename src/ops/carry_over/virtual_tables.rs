@@ -1,8 +1,9 @@
 //! Owns what becomes of the old database's virtual tables in the one that is built in its place.
-//! Promises: text and boxes are brought as rows are; an index of another table's text is built again; what has neither is said.
+//! Promises: text and boxes are brought as rows are; an index of another table's text is built
+//! again; what has neither is said.
 //! Never takes the tables in which a module keeps its content for ordinary ones.
 
-use super::{counted, is_carried, lines, Rows, Way, OP};
+use super::{counted, is_carried, lines, Filled, Rows, Way, OP};
 use crate::device::sqlite::pour::Pour;
 use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
@@ -10,16 +11,8 @@ use crate::device::{progress, Device};
 use crate::error::Failure;
 use crate::ops::virtual_tables::rebuild;
 
-/// What is not in the new database, and what was done, a sentence each.
-#[derive(Default)]
-pub struct VirtualRows {
-    /// A line each.
-    pub lost: Vec<String>,
-    /// Worth knowing.
-    pub notes: Vec<String>,
-}
-
-/// Those whose rows can go aside: for a migration that does not work on them they are tables like others.
+/// Those whose rows can go aside: for a migration that does not work on them they are tables like
+/// others.
 pub fn with_rows(all: Vec<VirtualTable>) -> impl Iterator<Item = Table> {
     let has_rows = |table: &VirtualTable| {
         matches!(table.content, Content::Own | Content::Boxes | Content::Shadows)
@@ -31,13 +24,9 @@ pub fn with_rows(all: Vec<VirtualTable>) -> impl Iterator<Item = Table> {
 ///
 /// # Errors
 /// As SQLite, but for what cannot be read and what is refused.
-pub fn bring(
-    device: &Device<'_>,
-    pour: &Pour<'_>,
-    rows: &Rows<'_>,
-) -> Result<VirtualRows, Failure> {
+pub fn bring(device: &Device<'_>, pour: &Pour<'_>, rows: &Rows<'_>) -> Result<Filled, Failure> {
     let made = pour.into.virtual_tables(OP)?;
-    let mut brought = VirtualRows::default();
+    let mut brought = Filled::default();
     // Their own tables may be written, as ordinary ones are.
     pour.into.defensive(OP, false)?;
     for table in pour.from.virtual_tables(OP)? {
@@ -50,8 +39,13 @@ pub fn bring(
         if let Content::External(text) = &table.content {
             let name = &table.name;
             match rebuild(pour.into, table)? {
-                true => brought.notes.push(format!("the virtual table {name} was built again from {text}")),
-                false => brought.lost.push(format!("the content of the virtual table {name}, which cannot be built again from {text}")),
+                true => brought
+                    .notes
+                    .push(format!("the virtual table {name} was built again from {text}")),
+                false => brought.lost.push(format!(
+                    "the content of the virtual table {name}, which cannot be built again from \
+                     {text}"
+                )),
             }
         }
     }
@@ -64,14 +58,14 @@ fn bring_one(
     rows: &Rows<'_>,
     table: &VirtualTable,
     same: bool,
-    brought: &mut VirtualRows,
+    brought: &mut Filled,
 ) -> Result<(), Failure> {
     let name = &table.name;
     let known = pour.from.count_virtual_rows(OP, table)?;
     match &table.content {
         Content::Own | Content::Boxes | Content::Shadows if is_carried(rows, name) => {
             let keep = same && !rows.carry.all_aside && !rows.aside.contains(name);
-            let aside = pour.into.aside(OP, name)?;
+            let aside = pour.into.aside(OP, &Table::named(name.clone()), rows.carry.version)?;
             let mut poured = pour.pour_virtual(table, keep, &aside)?;
             if keep && table.content == Content::Own && !rebuild(pour.into, table)? {
                 brought.notes.push(format!(

@@ -1,9 +1,14 @@
-//! Owns looking at a database that another tool made: which version it is, and whether its schema is this firmware's at that version.
-//! Promises: a version is believed only where the schema that our own migrations make up to it is there, and nothing of a later one.
+//! Owns looking at a database that another tool made: which version it is, and whether its schema
+//! is this firmware's at that version.
+//! Promises: a version is believed only where the schema that our own migrations make up to it is
+//! there, and nothing of a later one.
 //! Never writes, and never adopts: it says what could be.
 
+use std::collections::BTreeSet;
+
 use crate::config::Adopt;
-use crate::decide::facts::{Adoption, PendingMigration};
+use crate::decide::facts::Adoption;
+use crate::decide::pending::PendingMigration;
 use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::{foreign, Database};
 use crate::device::{Device, LOOK};
@@ -30,6 +35,12 @@ pub fn adoption(
         Ok(version) => version,
         Err(why) => return Ok(Adoption::Refused(why)),
     };
+    if let Some(missing) = not_done(device, database, adopt, version)? {
+        return Ok(Adoption::Refused(format!(
+            "{by} left it at our version {version} and has not done {missing}; where that is to \
+             count as done, `baseline --at {version}` records it"
+        )));
+    }
     let Some(wanted) = Scratch::schema_at(device, version)? else {
         return Ok(Adoption::Refused(format!(
             "this firmware's migrations up to {version} do not work on an empty database"
@@ -51,7 +62,7 @@ pub fn adoption(
             device.catalog.migrations.iter().filter(|migration| migration.version > version);
         let migration = |migration: &crate::catalog::Migration| PendingMigration {
             version: migration.version,
-            name: migration.name.to_owned(),
+            name: migration.name.into(),
             no_transaction: migration.directives.no_transaction,
         };
         return Ok(Adoption::At {
@@ -75,18 +86,52 @@ fn ours(device: &Device<'_>, adopt: &Adopt, by: &str, theirs: i64) -> Result<i64
     if let Some(version) = adopt.versions.get(&theirs) {
         return match device.catalog.find(*version) {
             Some(_) => Ok(*version),
-            None => Err(format!("`versions` maps {by}'s version {theirs} to {version}, which is no migration of this firmware")),
+            None => Err(format!(
+                "`versions` maps {by}'s version {theirs} to {version}, which is no migration of \
+                 this firmware"
+            )),
         };
     }
     let same =
         Some(theirs).filter(|version| *version == 0 || device.catalog.find(*version).is_some());
     match same.filter(|_| adopt.versions.is_empty() || theirs == 0) {
         Some(version) => Ok(version),
-        None => Err(format!("{by} left version {theirs}, which is no migration of this firmware; map it in `versions`")),
+        None => Err(format!(
+            "{by} left version {theirs}, which is no migration of this firmware; map it in \
+             `versions`"
+        )),
     }
 }
 
-/// What is not as it should be, a line each. Tables that no migration of ours makes are the application's own, or the tool's.
+/// Our versions up to this one that the tool tells row by row, and has not done, in words. Where
+/// `versions` maps its numbers, those alone are known.
+fn not_done(
+    device: &Device<'_>,
+    database: &Database,
+    adopt: &Adopt,
+    version: i64,
+) -> Result<Option<String>, Failure> {
+    let Some(done) = database.foreign_done(LOOK, &adopt.from)? else { return Ok(None) };
+    let done: BTreeSet<i64> = if adopt.versions.is_empty() {
+        done
+    } else {
+        adopt.versions.iter().filter(|(theirs, _)| done.contains(theirs)).map(|(_, &v)| v).collect()
+    };
+    let known = |migration: &&i64| {
+        adopt.versions.is_empty() || adopt.versions.values().any(|ours| ours == *migration)
+    };
+    let ours = device.catalog.migrations.iter().map(|migration| migration.version);
+    let ours: Vec<i64> = ours.filter(|ours| *ours <= version).collect();
+    let missing = ours.iter().filter(known).filter(|ours| !done.contains(ours));
+    let missing: Vec<String> = missing.map(|ours| format!("V{ours}")).collect();
+    let shown: Vec<&str> = missing.iter().take(DIFFERENCES_SHOWN_MAX).map(String::as_str).collect();
+    let more = missing.len().saturating_sub(shown.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Ok((!missing.is_empty()).then(|| format!("{}{more}", shown.join(", "))))
+}
+
+/// What is not as it should be, a line each. Tables that no migration of ours makes are the
+/// application's own, or the tool's.
 fn differences(live: &Schema, wanted: &Schema, later: &Schema) -> Vec<String> {
     let later = later.names();
     let said = |difference: &Difference| match difference.how {

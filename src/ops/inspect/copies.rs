@@ -1,11 +1,12 @@
 //! Owns looking at copies: which snapshots are good, and what pruning would give.
-//! Promises: a good copy is whole, of the same application, with a history that is a prefix of the catalogue by checksum.
+//! Promises: a good copy is whole, of the same application, with a history that is a prefix of the
+//! catalogue by checksum.
 //! Never trusts a name: what a snapshot is called is compared with what is in it.
 
 use std::io;
 use std::path::Path;
 
-use super::bad_header;
+use super::header::{bad_header, counted_bytes};
 use crate::decide::facts::{DatabaseState, Snapshot};
 use crate::device::disk::{read_own_start, read_through, FileKind, Op};
 use crate::device::files::{SnapshotName, HEADER_BYTES};
@@ -13,10 +14,14 @@ use crate::device::history::{self, History};
 use crate::device::sqlite::findings::Findings;
 use crate::device::{progress, sqlite, Device, LOOK};
 use crate::error::{Class, Failure};
-use crate::ops::prune::{is_older, last_loss};
+use crate::ops::prune::{is_older, last_checked, last_loss};
 use crate::ops::store::RecordStore;
 use crate::ops::trust::Trust;
 use crate::ops::verify::within_budget;
+
+/// A copy would be copied whole; SQLite itself makes a file longer than its header says by some
+/// pages at most.
+const BEYOND_ITS_HEADER_BYTES_MAX: u64 = 64 << 20;
 
 /// Why a copy cannot take the database's place.
 #[derive(Debug)]
@@ -76,8 +81,9 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
     Ok(good)
 }
 
-/// The version of a copy that may take the database's place. Within `quick_check_max_mib` its indexes are compared with its tables;
-/// of a larger one every page is read and checked by itself, once.
+/// The version of a copy that may take the database's place. Within `quick_check_max_mib` its
+/// indexes are compared with its tables; of a larger one every page is read and checked by itself,
+/// once.
 ///
 /// # Errors
 /// Why it may not.
@@ -129,6 +135,16 @@ fn look_at_copy(
         bad_header(&header, u64::MAX, false)
     {
         return Err(Look::NotGood(what));
+    }
+    let size = device
+        .disk()
+        .stat(path)
+        .map_err(|error| not_good(Failure::io(LOOK, path, &error)))?
+        .map_or(0, |stat| stat.size);
+    if counted_bytes(&header)
+        .is_some_and(|bytes| size.saturating_sub(bytes) > BEYOND_ITS_HEADER_BYTES_MAX)
+    {
+        return Err(Look::NotGood("the file is much longer than its header says".to_owned()));
     }
     let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;
     progress::begin(&format!("{}: checking a copy", device.settings.name));
@@ -184,13 +200,18 @@ pub fn reclaimable(device: &Device<'_>, store: &RecordStore) -> Result<u64, Fail
     Ok(bytes)
 }
 
-/// Snapshots that may go when a new one is about to be made of a live file that passed its check: all, but with two slots
-/// the first since `mark-good`, which is what the slot to fall back to needs, and those that may hold rows which were lost.
+/// Snapshots that may go when a new one is about to be made: all, but with two slots the first
+/// since `mark-good`, which is what the slot to fall back to needs, those that may hold rows which
+/// were lost, and of a live file that is too large for its check the newest that was checked.
 ///
 /// # Errors
 /// As `readdir`.
 pub fn expendable(device: &Device<'_>, store: &RecordStore) -> Result<Vec<SnapshotName>, Failure> {
     let mut names = list(device)?;
+    let failed = |error: io::Error| Failure::io(LOOK, &device.state.snapshots(), &error);
+    let checked =
+        if names.is_empty() { None } else { last_checked(device, &names).map_err(failed)? };
+    names.retain(|name| Some(name.operation) != checked);
     if device.slots == crate::config::Slots::Ab {
         let first = names
             .iter()

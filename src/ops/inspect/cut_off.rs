@@ -1,6 +1,8 @@
-//! Owns telling whether plain refinery was cut off between its two transactions: a migration's own, and that of its history row.
-//! Promises: a migration counts as done only where the database shows what nothing but its run leaves; otherwise it runs, as refinery would
-//!   run it, or the database is refused with the operator's choice.
+//! Owns telling whether plain refinery was cut off between its two transactions: a migration's own,
+//! and that of its history row.
+//! Promises: a migration counts as done only where the database shows what nothing but its run
+//! leaves; otherwise it runs, as refinery would run it, or the database is refused with the
+//! operator's choice.
 //! Never writes.
 
 use crate::catalog::Migration;
@@ -77,14 +79,18 @@ fn judge(
     })
 }
 
-/// The schema is the one that the migration leaves. An application may have made it so, and then the migration's rows are missing.
+/// The schema is the one that the migration leaves. An application may have made it so, and then
+/// the migration's rows are missing.
 fn same_schema(
     device: &Device<'_>,
     live: &Database,
     next: &Migration,
     run: &Run,
 ) -> Result<CutOff, Failure> {
-    let stated = matches!(&device.settings.adopt, Some(adopt) if adopt.from == AdoptFrom::Stated(next.version));
+    let stated = matches!(
+        &device.settings.baseline,
+        Some(adopt) if adopt.from == AdoptFrom::Stated(next.version)
+    );
     if stated || !run.changes_rows || run.rebuilds() || run.rows_are_in(live)? {
         return Ok(CutOff::Done(next.version));
     }
@@ -94,8 +100,9 @@ fn same_schema(
     let database = &device.settings.name;
     let version = next.version;
     Ok(CutOff::Partly(format!(
-        "the schema is the one that {} leaves and its history row is missing, but whether its rows were written cannot be told; \
-         `bootmigrate adopt --db {database} --at {version}` records it as done, and where what it creates is dropped it runs",
+        "the schema is the one that {} leaves and its history row is missing, but whether its rows \
+         were written cannot be told; `bootmigrate baseline --db {database} --at {version}` \
+         records it as done, and where what it creates is dropped it runs",
         next.file
     )))
 }
@@ -136,7 +143,8 @@ impl Run {
         Ok(Some(Run { before, after, changes_rows, can_run_again, inserted }))
     }
 
-    /// It drops or rebuilds what was there: that is no application's doing, and its rows were committed with it.
+    /// It drops or rebuilds what was there: that is no application's doing, and its rows were
+    /// committed with it.
     fn rebuilds(&self) -> bool {
         let differences = self.after.differences(&self.before);
         // ADD COLUMN, which applications do, brings a column, and its constraints with it.

@@ -1,5 +1,7 @@
-//! Owns the proof of damage: a full check over a fresh connection, what indexes alone know, and which copies have it.
-//! Promises: what only one reading calls corrupt is no damage; a table counts as whole only where nothing says otherwise.
+//! Owns the proof of damage: a full check over a fresh connection, what indexes alone know, and
+//! which copies have it.
+//! Promises: what only one reading calls corrupt is no damage; a table counts as whole only where
+//! nothing says otherwise.
 //! Never writes to the database, and never decides what to do.
 
 use crate::decide::facts::{DatabaseState, Snapshot};
@@ -25,7 +27,8 @@ pub(super) struct DamageProof {
     pub history_is_whole: bool,
 }
 
-/// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is wrong.
+/// Everything is checked over a fresh connection that has the file for itself. `None`: nothing is
+/// wrong.
 pub(super) fn prove(
     device: &Device<'_>,
     seen: &mut Inspection,
@@ -59,7 +62,10 @@ pub(super) fn prove(
 }
 
 fn of_two_times(why: &str) -> String {
-    format!("its WAL is of another version of the file: {why}; `bootmigrate snapshot restore FILE` puts a copy in its place")
+    format!(
+        "its WAL is of another version of the file: {why}; `bootmigrate snapshot restore FILE` \
+         puts a copy in its place"
+    )
 }
 
 /// What a full check found.
@@ -130,7 +136,8 @@ struct OnlyThere {
     history_is_whole: bool,
 }
 
-/// Compares every index with its table, and the rows that only indexes know with the snapshots, which are looked at for it.
+/// Compares every index with its table, and the rows that only indexes know with the snapshots,
+/// which are looked at for it.
 fn only_in_indexes(
     device: &Device<'_>,
     database: &sqlite::Database,
@@ -200,7 +207,8 @@ fn what_copies_lack(
     Ok(compared)
 }
 
-/// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is not.
+/// A schema that this SQLite cannot parse, written by a newer one, looks like corruption and is
+/// not.
 fn newer_schema(header: &[u8], what: &str) -> Option<DatabaseState> {
     let written =
         header.get(96..100).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);

@@ -1,31 +1,37 @@
 //! Owns comparing a database's history with the catalogue.
-//! Promises: refinery's rules of order and text decide what is pending; every contradiction names its rows.
+//! Promises: refinery's rules of order and text decide what is pending; every contradiction names
+//! its rows.
 //! Never opens the database.
 
 use crate::catalog;
-use crate::config::ChangedText;
-use crate::decide::facts::{Adoption, DatabaseState, PendingMigration, WayBack};
+use crate::config::OnChecksumMismatch;
+use crate::decide::facts::{Adoption, DatabaseState, WayBack};
+use crate::decide::pending::PendingMigration;
 use crate::device::history::{contradictions, missing, Contradiction, History};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::inspect::cut_off::{self, CutOff};
 
-/// What the history says of the database. `live` opens it, and is asked only where plain refinery may have been cut off.
+/// What the history says of the database. `live` opens it, and is asked only where plain refinery
+/// may have been cut off.
 ///
 /// # Errors
-/// The database cannot be read, or there is no memory to compare it: what is half done must not be run again.
+/// The database cannot be read, or there is no memory to compare it: what is half done must not be
+/// run again.
 pub fn compare(
     device: &Device<'_>,
     history: &History,
-    recover: bool,
     live: &cut_off::Live<'_>,
 ) -> Result<DatabaseState, Failure> {
-    if let Some(database) = without_pending(device, history, recover) {
+    if let Some(database) = without_pending(device, history) {
         return Ok(database);
+    }
+    if let Some(what) = history.unfit.clone() {
+        return Ok(DatabaseState::Unfit { version: Some(history.version()), what });
     }
     let migration = |migration: &'static catalog::Migration| PendingMigration {
         version: migration.version,
-        name: migration.name.to_owned(),
+        name: migration.name.into(),
         no_transaction: migration.directives.no_transaction,
     };
     let first_take_over = history.operation.is_none() && history.tables > 0;
@@ -41,7 +47,7 @@ pub fn compare(
 }
 
 /// Whatever is not behind this firmware; `None` for a history that the catalogue continues.
-fn without_pending(device: &Device<'_>, history: &History, recover: bool) -> Option<DatabaseState> {
+fn without_pending(device: &Device<'_>, history: &History) -> Option<DatabaseState> {
     let target = device.catalog.target();
     if !history.recorded && history.tables > 0 {
         let adoption = Adoption::NotAsked;
@@ -69,10 +75,11 @@ fn without_pending(device: &Device<'_>, history: &History, recover: bool) -> Opt
             way_back,
         });
     }
-    (history.version() == target).then_some(DatabaseState::Current { version: target, recover })
+    (history.version() == target).then_some(DatabaseState::Current { version: target })
 }
 
-/// The first that refuses this database, for a release engineer; that texts differ comes last, and all of them are named.
+/// The first that refuses this database, for a release engineer; that texts differ comes last, and
+/// all of them are named.
 fn contradiction(device: &Device<'_>, history: &History) -> Option<DatabaseState> {
     let target = device.catalog.target();
     let mut changed = Vec::new();
@@ -93,8 +100,8 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<DatabaseState
         return None;
     }
     let what = format!("the text of {} differs from what was applied", changed.join(", "));
-    if device.settings.changed_text == ChangedText::Warn {
-        log::warn!("{}: {what}; changed_text = \"warn\" goes on.", device.settings.name);
+    if device.settings.on_checksum_mismatch == OnChecksumMismatch::Warn {
+        log::warn!("{}: {what}; on_checksum_mismatch = \"warn\" goes on.", device.settings.name);
         if history.version() != target {
             return None;
         }
@@ -102,7 +109,8 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<DatabaseState
     Some(DatabaseState::Mismatch { what, text_only: true })
 }
 
-/// The oldest schema whose firmware can use this database: said by every newer migration, or nothing.
+/// The oldest schema whose firmware can use this database: said by every newer migration, or
+/// nothing.
 fn compatible_from(history: &History, target: i64) -> Option<i64> {
     let mut oldest = 0;
     for row in history.applied.iter().filter(|row| row.version > target) {

@@ -1,5 +1,7 @@
-//! Owns the version of a database whose schema cannot be read: by the rows of its history, wherever they lie.
-//! Promises: a version only where every row that was found is one of this firmware's, none before it is missing, and none can follow.
+//! Owns the version of a database whose schema cannot be read: by the rows of its history, wherever
+//! they lie.
+//! Promises: a version only where every row that was found is one of this firmware's, none before
+//! it is missing, and none can follow.
 //! Never asks SQLite about the file.
 
 use std::collections::BTreeSet;
@@ -20,7 +22,8 @@ use crate::ops::wal::{log_of, misfit};
 
 const OP: Op = Op("look for the history");
 
-/// Bytes of a row of refinery's table beside its name: a version, a time, a checksum, and what the page has of it.
+/// Bytes of a row of refinery's table beside its name: a version, a time, a checksum, and what the
+/// page has of it.
 const ROW_BYTES: usize = 72;
 
 /// What the pages say of the history.
@@ -44,12 +47,13 @@ struct Found {
 struct Leaf {
     page: u32,
     last: i64,
-    /// Bytes that a further row could take; `None` on a page of our own table with ways back, which are of any size.
+    /// Bytes that a further row could take; `None` on a page of our own table with ways back, which
+    /// are of any size.
     room: Option<usize>,
 }
 
-/// The highest version that is recorded; `None` where nothing is, or what there is does not fit this firmware. And whether there are rows
-/// that no version is known of.
+/// The highest version that is recorded; `None` where nothing is, or what there is does not fit
+/// this firmware. And whether there are rows that no version is known of.
 ///
 /// # Errors
 /// As `open` and `read`; interrupted.
@@ -57,7 +61,8 @@ pub(super) fn version(
     device: &Device<'_>,
     main: &MainFile,
 ) -> Result<(Option<i64>, bool), Failure> {
-    // Rows of two times: neither what stood in main nor what the log goes on from is there as a whole.
+    // Rows of two times: neither what stood in main nor what the log goes on from is there as a
+    // whole.
     if misfit(device, main)?.is_some() {
         return Ok((None, false));
     }
@@ -129,9 +134,11 @@ impl Found {
         Ok(())
     }
 
-    /// The last version that something speaks for; a page of the history may be gone, but not one of its middle.
+    /// The last version that something speaks for; a page of the history may be gone, but not one
+    /// of its middle.
     fn version(&self, catalog: &Catalog) -> Option<i64> {
-        // Where the file is known to be ours, and no row of refinery's is left, those of one page of our table stand for all.
+        // Where the file is known to be ours, and no row of refinery's is left, those of one page
+        // of our table stand for all.
         let stands_in = |leaf: &Leaf| {
             self.ours
                 && self.applied.is_empty()
@@ -150,8 +157,8 @@ impl Found {
         (!missing && !later).then_some(version)
     }
 
-    /// No page with later versions is lost: the last one that was found is the last below another page, or would have had room for a
-    /// further row.
+    /// No page with later versions is lost: the last one that was found is the last below another
+    /// page, or would have had room for a further row.
     fn ends_with(
         &self,
         catalog: &Catalog,

@@ -1,5 +1,6 @@
 //! Owns the tests of the version that the pages of a history give.
-//! Promises: refinery's table and ours as they are written, on pages of 512 bytes, with a page lost or another firmware's rows.
+//! Promises: refinery's table and ours as they are written, on pages of 512 bytes, with a page lost
+//! or another firmware's rows.
 //! Never opens a file by SQLite after it was damaged.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -11,7 +12,8 @@ use crate::device::disk::{Disk, Open, SystemDisk};
 
 const OP: Op = Op("test");
 const HISTORY: &str =
-    "CREATE TABLE refinery_schema_history(version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255));";
+    "CREATE TABLE refinery_schema_history(version INT4 PRIMARY KEY, name VARCHAR(255), applied_on \
+     VARCHAR(255), checksum VARCHAR(255));";
 
 fn checksum(version: i64) -> u64 {
     u64::MAX / 2 + version as u64
@@ -42,12 +44,17 @@ fn firmware(last: i64) -> Catalog {
 
 fn rows(versions: std::ops::RangeInclusive<i64>) -> String {
     let row = |version: i64| {
-        format!("INSERT INTO refinery_schema_history VALUES ({version}, 'a_name', '2026-11-30T10:00:00Z', '{}');", checksum(version))
+        format!(
+            "INSERT INTO refinery_schema_history VALUES ({version}, 'a_name', \
+             '2026-11-30T10:00:00Z', '{}');",
+            checksum(version)
+        )
     };
     versions.map(row).collect()
 }
 
-/// The version that these statements leave, as firmware of `last` migrations sees it, where `lose` says which pages are zeros.
+/// The version that these statements leave, as firmware of `last` migrations sees it, where `lose`
+/// says which pages are zeros.
 fn seen(last: i64, sql: &str, lose: &dyn Fn(&rusqlite::Connection) -> Vec<i64>) -> Option<i64> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made.db");
@@ -77,7 +84,8 @@ fn seen(last: i64, sql: &str, lose: &dyn Fn(&rusqlite::Connection) -> Vec<i64>) 
 
 /// A page of the history's table, by its place: the last one.
 fn last_leaf(connection: &rusqlite::Connection) -> i64 {
-    let sql = "SELECT pageno FROM dbstat WHERE name = 'refinery_schema_history' AND pagetype = 'leaf' ORDER BY path DESC LIMIT 1";
+    let sql = "SELECT pageno FROM dbstat WHERE name = 'refinery_schema_history' AND pagetype = \
+               'leaf' ORDER BY path DESC LIMIT 1";
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
@@ -136,15 +144,20 @@ fn rows_of_newer_firmware_alone_on_a_page_leave_no_version() {
 #[test]
 fn a_table_of_an_application_with_seven_columns_gives_no_version() {
     let table =
-        "CREATE TABLE measured(id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, note TEXT, kind INTEGER, a INTEGER, b INTEGER, unit TEXT);
+        "CREATE TABLE measured(id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, note TEXT, kind \
+         INTEGER, a INTEGER, b INTEGER, unit TEXT);
         INSERT INTO measured VALUES (1, 7, NULL, 1, 5, 6, 'C'), (2, 7, NULL, 0, 5, 6, 'C');";
     assert_eq!(seen(2, table, &|_| vec![1]), None);
     // Of a database that is ours by its own word, they stand for refinery's where those are lost.
     let steps =
-        "CREATE TABLE bootmigrate_steps(version INTEGER PRIMARY KEY, act INTEGER NOT NULL, down_sql TEXT, irreversible INTEGER NOT NULL \
-        DEFAULT 0, compatible_from INTEGER, duration_ms INTEGER, firmware TEXT);
-        INSERT INTO bootmigrate_steps VALUES (1, 1, NULL, 0, NULL, 5, '1.0'), (2, 1, NULL, 0, NULL, 6, '1.0');";
-    let state = "CREATE TABLE bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID; INSERT INTO bootmigrate_state VALUES ('act', 1), ('format', 1);";
+        "CREATE TABLE bootmigrate_steps(version INTEGER PRIMARY KEY, act INTEGER NOT NULL, \
+         down_sql TEXT, irreversible INTEGER NOT NULL DEFAULT 0, compatible_from INTEGER, \
+         duration_ms INTEGER, firmware TEXT);
+        INSERT INTO bootmigrate_steps VALUES (1, 1, NULL, 0, NULL, 5, '1.0'), (2, 1, NULL, 0, \
+         NULL, 6, '1.0');";
+    let state =
+        "CREATE TABLE bootmigrate_state(key TEXT PRIMARY KEY, value) WITHOUT ROWID; INSERT INTO \
+         bootmigrate_state VALUES ('act', 1), ('format', 1);";
     assert_eq!(seen(2, steps, &|_| vec![1]), None);
     assert_eq!(seen(2, &format!("{steps}{state}"), &|_| vec![1]), Some(2));
     // Beside refinery's own rows they are what they look like, or nothing.

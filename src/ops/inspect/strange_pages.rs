@@ -1,5 +1,6 @@
 //! Owns the question whether each table has its own pages, which SQLite's check does not ask.
-//! Promises: a page of another table or of an index is found by the keys around it, by what its rows look like, or by the rows of its index.
+//! Promises: a page of another table or of an index is found by the keys around it, by what its
+//! rows look like, or by the rows of its index.
 //! Never says more than that there is one.
 
 use crate::device::disk::Op;
@@ -11,7 +12,7 @@ use crate::device::sqlite::by_page::shapes::KnownTree;
 use crate::device::sqlite::Database;
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::ops::at_home::is_at_home;
+use crate::ops::at_home::{Habits, Homes};
 use crate::ops::wal::log_of;
 
 const OP: Op = Op("prove the damage");
@@ -43,6 +44,8 @@ pub(super) fn has_strange_pages(
     let mut indexed = Indexed::new(database, OP, &trees, encoding);
     let is_kept_by_key =
         |tree: &KnownTree, records: &Records| tree.is_kept_by_key() && records.fit(&tree.shape);
+    let habits = Habits::default();
+    let homes = Homes { pages: &pages, trees: &trees, habits: &habits };
     let (mut used, mut strange) = (pages.bits(), false);
     for tree in &trees {
         if strange {
@@ -50,18 +53,25 @@ pub(super) fn has_strange_pages(
         }
         let faults = pages.walk(tree.tree(encoding), &mut used, &mut |met, _| {
             let records = Records::of(&met.node);
-            let at_home = is_at_home(met, &records, tree, &trees, encoding);
-            // An index is built again: its own pages do not matter, but one that a table may miss does.
+            let at_home = homes.is_at_home(met, &records, tree)?;
+            // An index is built again: its own pages do not matter, but one that a table may miss
+            // does.
             let asked = if tree.is_index {
                 !at_home && trees.iter().any(|other| is_kept_by_key(other, &records))
             } else {
                 tree.is_kept_by_key() && at_home
             };
-            let entries = asked && indexed.judge(&met.node, &records)? == Entries::All;
+            let entries = asked
+                && if tree.is_index {
+                    indexed.judge(&met.node, &records)? == Entries::All
+                } else {
+                    homes.are_entries(met, &records, tree, &mut indexed)?
+                };
             strange |= if tree.is_index { asked && !entries } else { !at_home || entries };
             Ok(at_home && !strange)
         })?;
-        strange |= !tree.is_index && faults.any();
+        // Where an index has a page with rows, a table lacks it.
+        strange |= if tree.is_index { !faults.of_other_kind.is_empty() } else { faults.any() };
     }
     Ok(strange)
 }

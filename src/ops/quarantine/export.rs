@@ -1,5 +1,6 @@
 //! Owns copying files out of quarantine into a folder that a person names.
-//! Promises: `reason.txt` is written last, once the others are synced: where it stands the copy is whole; a failure leaves none of them.
+//! Promises: `reason.txt` is written last, once the others are synced: where it stands the copy is
+//! whole; a failure leaves none of them.
 //! Never overwrites, and never copies what somebody else may have put there.
 
 use std::io;
@@ -44,7 +45,8 @@ pub fn files_of(device: &Device<'_>, operation: u64) -> io::Result<Vec<String>> 
 /// Copies them into `into`, which is made where it is absent.
 ///
 /// # Errors
-/// No space there; not ours where one may be somebody else's; else as the storage. What was begun is removed.
+/// No space there; not ours where one may be somebody else's; else as the storage. What was begun
+/// is removed.
 pub fn export_files(
     device: &Device<'_>,
     operation: u64,

@@ -1,5 +1,7 @@
-//! Owns how many rows of a database in quarantine can be read: by SQLite, or where that cannot read all of them, on its pages.
-//! Promises: reads only; a hot journal is not rolled back; what is not whole is counted all the same.
+//! Owns how many rows of a database in quarantine can be read: by SQLite, or where that cannot read
+//! all of them, on its pages.
+//! Promises: reads only; a hot journal is not rolled back; what is not whole is counted all the
+//! same.
 //! Never says that a database is sound: a row that can be counted may have a damaged value.
 
 use std::path::Path;

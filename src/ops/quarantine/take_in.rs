@@ -1,6 +1,9 @@
-//! Owns making a snapshot of a database in quarantine: its files are copied, SQLite recovers the copy, and it is checked.
-//! Promises: the copy has its name only when it is whole, checked and synced; a cut leaves a temporary name, swept at boot.
-//! Never writes to the files in quarantine, and never joins a WAL to a main file that it does not belong to.
+//! Owns making a snapshot of a database in quarantine: its files are copied, SQLite recovers the
+//! copy, and it is checked.
+//! Promises: the copy has its name only when it is whole, checked and synced; a cut leaves a
+//! temporary name, swept at boot.
+//! Never writes to the files in quarantine, and never joins a WAL to a main file that it does not
+//! belong to.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +12,7 @@ use crate::device::disk::{unlink_durably, Op, Open};
 use crate::device::files::{side, DatabaseFiles, MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::ops::backup::{make, name_it, remove, room_for};
+use crate::ops::backup::{make, name_it, remove, room_for_two, whole};
 use crate::ops::lock::{lock, Locked};
 use crate::ops::probe::{in_use, probe};
 use crate::ops::room::explain;
@@ -19,7 +22,8 @@ use crate::ops::wal::misfit;
 
 const OP: Op = Op("copy the files in quarantine");
 
-/// Nobody has the live database open: asked before anything is copied, so that a refusal costs nothing.
+/// Nobody has the live database open: asked before anything is copied, so that a refusal costs
+/// nothing.
 ///
 /// # Errors
 /// In use (13); else as `open`.
@@ -51,7 +55,8 @@ pub fn take_in(
     let made = copy(device, locked, &set.files, &temporary).and_then(|size| {
         fits(&set)?;
         recover(device, &temporary, size)?;
-        name_it(device, store, &temporary, OP)
+        let version = whole(device, &temporary, OP)?;
+        name_it(device, store, (&temporary, version), OP)
     });
     made.map_err(|failure| {
         let _ = remove(device, &temporary);
@@ -86,7 +91,7 @@ fn copy(
         .filter_map(|(.., stat)| *stat)
         .map(|stat| stat.size)
         .fold(0, u64::saturating_add);
-    room_for(device, bytes, OP)?;
+    room_for_two(device, bytes, OP)?;
     let trust = Trust::of(device)?;
     for (from, to, _) in &parts {
         let one = || {

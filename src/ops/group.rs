@@ -1,6 +1,7 @@
-//! Owns what an operation asks of the other databases of its group (`together` in the configuration).
-//! Promises: they are asked before this one is opened to be changed, before its operation begins, and when everything is verified and
-//!   nothing is committed.
+//! Owns what an operation asks of the other databases of its group (`group` in the
+//! configuration).
+//! Promises: they are asked before this one is opened to be changed, before its operation begins,
+//! and when everything is verified and nothing is committed.
 //! Never knows who they are.
 
 use crate::error::Failure;
@@ -19,7 +20,8 @@ pub trait Others {
     /// [`Class::Waits`](crate::error::Class::Waits): it shall not.
     fn may_begin(&self) -> Result<(), Failure>;
 
-    /// Everything here is verified and nothing is committed: now they migrate, and commit before this one.
+    /// Everything here is verified and nothing is committed: now they migrate, and commit before
+    /// this one.
     ///
     /// # Errors
     /// [`Class::Waits`](crate::error::Class::Waits), with the name of one that could not.
