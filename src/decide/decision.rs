@@ -2,33 +2,41 @@
 //! Promises: total; the same facts give the same plan.
 //! Never guesses: what is not proven is refused, untouched.
 
-use crate::config::{ChangedText, CopyPolicy};
+use crate::config::{OnChecksumMismatch, SnapshotPolicy};
 use crate::decide::asked::PURGE_ASKED;
 use crate::decide::damage::{damaged, lost};
-use crate::decide::facts::{
-    Adoption, DatabaseState, Facts, OpenOperation, PendingMigration, Request, Snapshot,
-};
+use crate::decide::facts::{Adoption, DatabaseState, Facts, OpenOperation, Request, Snapshot};
+use crate::decide::limits::{by_snapshot, replace_fresh, worn_out};
 use crate::decide::newer::newer;
-use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass, Replacement, SnapshotPlan};
+use crate::decide::pending::PendingMigration;
+use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass, SnapshotPlan};
 use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX};
 use crate::decide::record::OperationKind;
-use crate::decide::replacement::{by_snapshot, replace_fresh, worn_out};
+use crate::decide::replacement::Replacement;
 use crate::decide::space::{less_than_asked, no_room, refuse_until_free};
 use crate::error::Class;
 
 /// Facts and policy in, a plan out.
 pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
-    match &facts.request {
-        Request::Purge => return purge(facts, policy),
-        Request::Restore(snapshot) => return restore(facts, snapshot),
-        Request::Boot | Request::Retry | Request::PurgeAndRetry | Request::Rollback => {}
+    if let Some(plan) = whatever_there_is(facts, policy) {
+        return plan;
     }
+    match by_state(facts, policy) {
+        // The application could not open a WAL on a disk this full; we can.
+        Plan::Quiet { .. } | Plan::UseNewer { .. } if facts.recover => {
+            recover(facts, "a WAL was left and the disk is nearly full")
+        }
+        plan => plan,
+    }
+}
+
+/// By what stands there, and by what was begun.
+fn by_state(facts: &Facts, policy: &Policy) -> Plan {
     match (&facts.database, &facts.open_operation) {
         // A link, a folder, a second name: whatever it is, it is not only ours.
-        (DatabaseState::NotOurs { what }, _) => {
-            refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`")
-        }
-        // Reading would need a write; a file system that takes none is the storage's matter, not the database's.
+        (DatabaseState::NotOurs { what }, _) => not_ours(what),
+        // Reading would need a write; a file system that takes none is the storage's matter, not
+        // the database's.
         (DatabaseState::Unreadable { what }, _) => {
             refuse(Class::Storage, what, "make it writable, then run again")
         }
@@ -40,14 +48,9 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (DatabaseState::NeedsRecovery, _) => {
             recover(facts, "a hot journal was left by a power cut")
         }
-        // The application could not open a WAL on a disk this full; we can.
-        (DatabaseState::Current { recover: true, .. }, _) => {
-            recover(facts, "a WAL was left and the disk is nearly full")
-        }
-        (DatabaseState::Current { version, recover: false }, _) => {
-            Plan::Quiet { version: *version }
-        }
-        // A replacement that this firmware began, the old files still untouched: its reason lives only in the record.
+        (DatabaseState::Current { version }, _) => Plan::Quiet { version: *version },
+        // A replacement that this firmware began, the old files still untouched: its reason lives
+        // only in the record.
         (
             DatabaseState::Behind { .. },
             OpenOperation::Interrupted {
@@ -65,23 +68,18 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (DatabaseState::Newer { version, compatible_from, way_back }, _) => {
             newer(facts, policy, *version, *compatible_from, way_back)
         }
-        // The team said that a changed text is not worth a device.
-        (DatabaseState::Mismatch { text_only: true, .. }, _)
-            if policy.changed_text == ChangedText::Warn =>
-        {
-            Plan::Quiet { version: facts.target }
+        (DatabaseState::Mismatch { what, text_only }, _) => {
+            mismatch(facts, policy, what, *text_only)
         }
-        (DatabaseState::Mismatch { what, .. }, _) => refuse(
-            Class::Catalogue,
-            what,
-            "build the firmware with the migrations that this database was made by",
-        ),
         // A migration without its code would be recorded as done.
         (DatabaseState::WithoutCode { what, .. }, _) => refuse(
             Class::Catalogue,
             what,
             "install the firmware's own program, which registers it (`Migrator::code_migration`)",
         ),
+        (DatabaseState::Unfit { what, .. }, _) => {
+            refuse(Class::Catalogue, what, "take it out of the schema, then run again")
+        }
         (DatabaseState::NoHistory { tables, application_id, adoption }, _) => {
             no_history(facts, policy, *tables, *application_id, adoption)
         }
@@ -92,6 +90,35 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Plan {
         (DatabaseState::Damaged { what, tables_whole, version }, _) => {
             damaged(facts, policy, what, *tables_whole, *version)
         }
+    }
+}
+
+fn not_ours(what: &str) -> Plan {
+    refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`")
+}
+
+fn mismatch(facts: &Facts, policy: &Policy, what: &str, text_only: bool) -> Plan {
+    // The team said that a changed text is not worth a device.
+    if text_only && policy.on_checksum_mismatch == OnChecksumMismatch::Warn {
+        return Plan::Quiet { version: facts.target };
+    }
+    refuse(
+        Class::Catalogue,
+        what,
+        "build the firmware with the migrations that this database was made by",
+    )
+}
+
+/// What an operator asks for whatever stands there.
+fn whatever_there_is(facts: &Facts, policy: &Policy) -> Option<Plan> {
+    match &facts.request {
+        Request::Purge => Some(purge(facts, policy)),
+        Request::Restore(snapshot) => Some(restore(facts, snapshot)),
+        Request::Boot
+        | Request::Migrate
+        | Request::Retry
+        | Request::PurgeAndRetry
+        | Request::Rollback => None,
     }
 }
 
@@ -121,7 +148,7 @@ fn obstacle(facts: &Facts, policy: &Policy) -> Option<Plan> {
     if let Some(refusal) = refuse_until_free(facts, policy, "") {
         return Some(refusal);
     }
-    if facts.request != Request::Boot {
+    if facts.request.forgets_tries() {
         return None;
     }
     let used_up = |what: String| {
@@ -167,17 +194,19 @@ fn behind(
     if migrations.iter().any(|migration| migration.no_transaction) {
         return migrate_copy(facts, version, migrations);
     }
-    let snapshot = match (policy.copy, facts.room.fits(0), facts.room.fits(facts.room.reclaimable))
-    {
-        // An empty file needs no way back.
-        _ if version == 0 && facts.room.size == 0 => SnapshotPlan::NothingInIt,
-        (CopyPolicy::Never, _, _) => SnapshotPlan::Never,
-        (CopyPolicy::Auto | CopyPolicy::Always, true, _) => SnapshotPlan::Take,
-        (CopyPolicy::Auto | CopyPolicy::Always, false, true) => SnapshotPlan::TakeAfterPruning,
-        // The transaction alone keeps the old database whole.
-        (CopyPolicy::Auto, false, false) => SnapshotPlan::NoRoom,
-        (CopyPolicy::Always, false, false) => return no_room(facts),
-    };
+    let snapshot =
+        match (policy.snapshot, facts.room.fits(0), facts.room.fits(facts.room.reclaimable)) {
+            // An empty file needs no way back.
+            _ if version == 0 && facts.room.size == 0 => SnapshotPlan::NothingInIt,
+            (SnapshotPolicy::Never, _, _) => SnapshotPlan::Never,
+            (SnapshotPolicy::Auto | SnapshotPolicy::Always, true, _) => SnapshotPlan::Take,
+            (SnapshotPolicy::Auto | SnapshotPolicy::Always, false, true) => {
+                SnapshotPlan::TakeAfterPruning
+            }
+            // The transaction alone keeps the old database whole.
+            (SnapshotPolicy::Auto, false, false) => SnapshotPlan::NoRoom,
+            (SnapshotPolicy::Always, false, false) => return no_room(facts),
+        };
     // A copy leaves what is asked for; without one it must be there all the same.
     if facts.room.available < facts.room.asked && snapshot != SnapshotPlan::TakeAfterPruning {
         return less_than_asked(facts);
@@ -188,7 +217,8 @@ fn behind(
 fn migrate_copy(facts: &Facts, version: i64, migrations: Vec<PendingMigration>) -> Plan {
     // Nothing can be renamed over a mount.
     if facts.own_mount {
-        let what = "a migration needs a copy that is swapped in, and the database file is a mount of its own";
+        let what = "a migration needs a copy that is swapped in, and the database file is a mount \
+                    of its own";
         return refuse(Class::NotOurs, what, "mount its folder instead");
     }
     if !facts.room.fits(0) {
@@ -204,40 +234,49 @@ fn no_history(
     application_id: i64,
     adoption: &Adoption,
 ) -> Plan {
-    match adoption {
-        Adoption::NotAsked => {}
+    let (what, next) = match adoption {
         Adoption::At { version, by, pending } => {
             let adopt = Plan::Adopt { version: *version, by: by.clone(), pending: pending.clone() };
             return obstacle(facts, policy).unwrap_or(adopt);
         }
         Adoption::Refused(why) => {
-            return refuse(
-                Class::NotOurs,
-                &format!("it cannot be adopted: {why}"),
-                "correct `adopt`, or `path`",
-            )
+            (format!("it cannot be adopted: {why}"), "correct `baseline`, or `path`".to_owned())
         }
+        Adoption::NotAsked if application_id != 0 => (
+            format!(
+                "this is another application's database (application_id {application_id}, \
+                 {tables} tables, no migration history)"
+            ),
+            "correct `path`, or move that file away".to_owned(),
+        ),
+        Adoption::NotAsked => (
+            format!("it has {tables} tables and no migration history"),
+            format!(
+                "correct `path`; or, for what another tool made, write `baseline`, or run \
+                 `bootmigrate baseline --db {} --from TOOL`",
+                policy.name
+            ),
+        ),
+    };
+    if !facts.held_data {
+        return refuse(Class::NotOurs, &what, next);
     }
-    if application_id != 0 {
-        let what =
-            format!("this is another application's database (application_id {application_id}, {tables} tables, no migration history)");
-        return refuse(Class::NotOurs, &what, "correct `path`, or move that file away");
-    }
-    let what = format!("it has {tables} tables and no migration history");
+    // An application that did not find its file has made another.
+    let what = format!("{what}; the migrated database that was here before is gone");
     let next = format!(
-        "correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db {} --from TOOL`",
+        "to have it back, run `bootmigrate snapshot restore SNAPSHOT --db {} --yes` with one that \
+         `bootmigrate status` names; this file is then kept in quarantine",
         policy.name
     );
     refuse(Class::NotOurs, &what, next)
 }
 
-/// `snapshot restore --yes`, `quarantine restore --yes`: an operator named database and copy; only what cannot be done is refused.
+/// `snapshot restore --yes`, `quarantine restore --yes`: an operator named database and copy; only
+/// what cannot be done is refused.
 fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
     let why = snapshot.asked_by();
     match &facts.database {
-        DatabaseState::NotOurs { what } => {
-            refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`")
-        }
+        DatabaseState::NotOurs { what } => not_ours(what),
         _ if !facts.writable => {
             refuse(Class::Storage, &facts.read_only, "make it writable, then run again")
         }
@@ -253,9 +292,7 @@ fn restore(facts: &Facts, snapshot: &Snapshot) -> Plan {
 /// `purge --yes`: an operator named the database and said so; only what cannot be done is refused.
 fn purge(facts: &Facts, policy: &Policy) -> Plan {
     match &facts.database {
-        DatabaseState::NotOurs { what } => {
-            refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`")
-        }
+        DatabaseState::NotOurs { what } => not_ours(what),
         DatabaseState::Absent => first_boot(facts, policy),
         _ if !facts.writable => {
             refuse(Class::Storage, &facts.read_only, "make it writable, then run again")
@@ -266,11 +303,7 @@ fn purge(facts: &Facts, policy: &Policy) -> Plan {
             "mount its folder instead",
         ),
         // Nothing is carried over: the rows are what the operator wants to be rid of.
-        _ => Plan::Replace {
-            by: Replacement::Fresh { carry: Vec::new(), from: 0, aside: false },
-            why: PURGE_ASKED.into(),
-            loss: true,
-        },
+        _ => Plan::Replace { by: Replacement::Fresh, why: PURGE_ASKED.into(), loss: true },
     }
 }
 

@@ -3,7 +3,9 @@
 //! Never holds a handle, a path to open, or a guess.
 
 use crate::decide::asked::{QUARANTINE_RESTORE_ASKED, RESTORE_ASKED};
-use crate::decide::record::{Counts, LastFailure, OperationKind};
+use crate::decide::pending::PendingMigration;
+use crate::decide::record::{Counts, LastFailure, Loss, OperationKind};
+use crate::decide::replacement::Replacement;
 use crate::error::Class;
 
 /// Everything a decision may look at.
@@ -19,15 +21,21 @@ pub struct Facts {
     pub request: Request,
     /// Tries of this catalogue, an operation that is open and not done already counted.
     pub tries: Counts,
+    /// Repairs of a damaged or lost database by this catalogue that failed, those of this run among
+    /// them.
+    pub failed_repairs: u8,
     /// An operation of an earlier run that did not end.
     pub open_operation: OpenOperation,
-    /// Snapshots that were looked at and found good, newest first; looked for only where the file is damaged, lost or newer.
+    /// Snapshots that were looked at and found good, newest first; looked for only where the file
+    /// is damaged, lost or newer.
     pub snapshots: Vec<Snapshot>,
-    /// The operation that was current at the last `mark-good`; snapshots of later operations are the way back of a slot on trial.
+    /// The operation that was current at the last `mark-good`; snapshots of later operations are
+    /// the way back of a slot on trial.
     pub good_operation: u64,
     /// Room on the file system.
     pub room: Room,
-    /// What of ours takes room there and may go when an operator says so; looked for only where something is to be done.
+    /// What of ours takes room there and may go when an operator says so; looked for only where
+    /// something is to be done.
     pub kept: Vec<OwnCopies>,
     /// The file system takes writes.
     pub writable: bool,
@@ -35,14 +43,20 @@ pub struct Facts {
     pub read_only: String,
     /// The database file is a mount of its own: nothing can be renamed over it.
     pub own_mount: bool,
-    /// Nothing says which version it is at, and its pages have rows all the same; looked for only where its schema or history is gone.
+    /// The WAL's content must be moved into main before an application opens it: none could on a
+    /// disk this full, and none has it open.
+    pub recover: bool,
+    /// A database with content has stood under this name.
+    pub held_data: bool,
+    /// Nothing says which version it is at, and its pages have rows all the same; looked for only
+    /// where its schema or history is gone.
     pub loose_rows: bool,
-    /// Data was lost by an operation that is done, and no run has reported it.
-    pub loss: Option<String>,
+    /// Data that was lost by operations that are done and that no run has reported, oldest first.
+    pub losses: Vec<Loss>,
     /// Why the last operation that failed did so, where none has ended well since.
     pub last_failure: Option<LastFailure>,
     /// Repairs that this run tried and that did not help.
-    pub tried: Vec<Attempt>,
+    pub tried: Vec<Replacement>,
 }
 
 impl Facts {
@@ -75,8 +89,6 @@ pub enum DatabaseState {
     Current {
         /// The version.
         version: i64,
-        /// The WAL's content must be moved into main first: the application could not open it on a disk this full.
-        recover: bool,
     },
     /// Migrations are pending.
     Behind {
@@ -84,14 +96,16 @@ pub enum DatabaseState {
         version: i64,
         /// What is to be done, oldest first.
         pending: Vec<PendingMigration>,
-        /// plain refinery did this one and was cut off before its history row: the schema is exactly this version's.
+        /// plain refinery did this one and was cut off before its history row: the schema is
+        /// exactly this version's.
         half_done: Option<i64>,
     },
     /// Written by newer firmware.
     Newer {
         /// The version it is at.
         version: i64,
-        /// The oldest version that can use it, where the newer firmware said so for every migration.
+        /// The oldest version that can use it, where the newer firmware said so for every
+        /// migration.
         compatible_from: Option<i64>,
         /// The down SQL that the newer firmware stored in it.
         way_back: WayBack,
@@ -108,6 +122,13 @@ pub enum DatabaseState {
         /// The version it is at; 0 for none.
         version: i64,
         /// Which migration, in words.
+        what: String,
+    },
+    /// Its schema has what no migration may run beside.
+    Unfit {
+        /// The version it is at; `None` where that was not read.
+        version: Option<i64>,
+        /// What, in words.
         what: String,
     },
     /// Tables, but no history.
@@ -135,7 +156,8 @@ pub enum DatabaseState {
         what: String,
         /// Every table can be read and is whole: only indexes or lists of free pages are damaged.
         tables_whole: bool,
-        /// The version, where the history could be read and is the beginning of this firmware's: rows can be brought from it.
+        /// The version, where the history could be read and is the beginning of this firmware's:
+        /// rows can be brought from it.
         version: Option<i64>,
     },
 }
@@ -167,17 +189,6 @@ pub enum WayBack {
     Missing(String),
 }
 
-/// One migration, as far as a decision needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingMigration {
-    /// Its version.
-    pub version: i64,
-    /// Its name.
-    pub name: String,
-    /// It cannot run inside a transaction.
-    pub no_transaction: bool,
-}
-
 /// Who asks for this run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -187,12 +198,21 @@ pub enum Request {
     Retry,
     /// `--purge-and-retry`: also, whatever fails or is damaged is purged.
     PurgeAndRetry,
+    /// `migrate`: forward, as at a boot; but nothing takes the place of a database that is gone.
+    Migrate,
     /// `rollback`: down to a version that an operator named.
     Rollback,
     /// `purge --yes`: a fresh database, whatever there is.
     Purge,
     /// `snapshot restore --yes`, `quarantine restore --yes`: this good copy, whatever there is.
     Restore(Snapshot),
+}
+
+impl Request {
+    /// An operator asks once more: what was tried before does not count.
+    pub fn forgets_tries(&self) -> bool {
+        !matches!(self, Request::Boot | Request::Migrate)
+    }
 }
 
 /// An operation of an earlier run.
@@ -237,6 +257,11 @@ impl Snapshot {
             RESTORE_ASKED
         }
     }
+
+    /// It takes the database's place.
+    pub fn replacement(&self) -> Replacement {
+        Replacement::Snapshot { version: self.version, operation: self.operation }
+    }
 }
 
 /// Room on the database's file system, in bytes.
@@ -250,7 +275,8 @@ pub struct Room {
     pub size: u64,
     /// What pruning our own old snapshots would give.
     pub reclaimable: u64,
-    /// What the pending migrations ask for beside the database (`needs-space`, the one that asks for most).
+    /// What the pending migrations ask for beside the database (`needs-space`, the one that asks
+    /// for most).
     pub asked: u64,
     /// What an earlier run of this catalogue found missing: this much must be free.
     pub needed: Option<u64>,
@@ -269,28 +295,35 @@ pub struct OwnCopies {
     pub remove: String,
 }
 
-/// Something this run tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempt {
-    /// New indexes.
-    Reindex,
-    /// What can be read.
-    Salvage,
-    /// The snapshot of this operation.
-    Snapshot(u64),
-    /// A fresh database.
-    Fresh,
-    /// The stored down SQL.
-    Downgrade,
-}
-
-/// Room that must stay free after a copy: the larger of 5 % of the file system and 10 % of the file,
-/// so that the application can go on writing and the next migration can begin.
+/// Room that must stay free after a copy: the larger of 5 % of the file system, 64 MiB at most, and
+/// 10 % of the file, so that the application can go on writing and the next migration can begin. A
+/// share of a large file system is more than either needs, and one that other data keeps nearly
+/// full would never have it.
 const FREE_OF_FILE_SYSTEM_PERCENT: u64 = 5;
+/// See [`FREE_OF_FILE_SYSTEM_PERCENT`].
+const FREE_OF_FILE_SYSTEM_BYTES_MAX: u64 = 64 << 20;
 /// See [`FREE_OF_FILE_SYSTEM_PERCENT`].
 const FREE_OF_FILE_PERCENT: u64 = 10;
 
 impl Facts {
+    /// This run replaced the database in this way, and it did not help.
+    pub fn has_tried(&self, operation: OperationKind) -> bool {
+        self.tried.iter().any(|by| by.operation() == operation)
+    }
+
+    /// This run restored this snapshot, and it did not help.
+    pub fn has_tried_snapshot(&self, snapshot: &Snapshot) -> bool {
+        self.tried.contains(&snapshot.replacement())
+    }
+
+    /// The newest good copy that a damaged database may be replaced by and that was not tried. One
+    /// of version 0 has nothing in it: to restore it would be a purge.
+    pub fn copy_left(&self) -> Option<&Snapshot> {
+        let left =
+            |snapshot: &&Snapshot| snapshot.version > 0 && !self.has_tried_snapshot(snapshot);
+        self.snapshots.iter().find(left)
+    }
+
     /// Why this firmware's last try failed, as the end of a clause; empty where that is not known.
     pub fn last_time(&self) -> String {
         let ours = self
@@ -298,6 +331,11 @@ impl Facts {
             .as_ref()
             .filter(|failure| failure.fingerprint == self.tries.fingerprint);
         ours.map_or_else(String::new, |failure| format!(", the last time with: {}", failure.what))
+    }
+
+    /// Migrations and repairs that failed.
+    pub fn failed_tries(&self) -> u8 {
+        self.tries.failed.saturating_add(self.failed_repairs)
     }
 
     /// This firmware's last try was a database made from zero, and its migrations failed on that.
@@ -311,9 +349,11 @@ impl Facts {
 }
 
 impl Room {
-    /// Bytes that must be free before a copy of main is begun: what is asked for must fit beside it.
+    /// Bytes that must be free before a copy of main is begun: what is asked for must fit beside
+    /// it.
     pub fn for_a_copy(&self) -> u64 {
-        let of_file_system = self.total / 100 * FREE_OF_FILE_SYSTEM_PERCENT;
+        let of_file_system =
+            (self.total / 100 * FREE_OF_FILE_SYSTEM_PERCENT).min(FREE_OF_FILE_SYSTEM_BYTES_MAX);
         let of_file = self.size / 100 * FREE_OF_FILE_PERCENT;
         self.size.saturating_add(of_file_system.max(of_file).max(self.asked))
     }
@@ -321,5 +361,25 @@ impl Room {
     /// A copy fits, after pruning this many bytes of our own.
     pub fn fits(&self, pruned: u64) -> bool {
         self.available.saturating_add(pruned) >= self.for_a_copy()
+    }
+}
+
+/// The version that the facts tell, where they tell one.
+pub fn version_of(facts: &Facts) -> Option<i64> {
+    match &facts.database {
+        DatabaseState::Absent => Some(0),
+        DatabaseState::Current { version }
+        | DatabaseState::WithoutCode { version, .. }
+        | DatabaseState::Behind { version, .. }
+        | DatabaseState::Newer { version, .. } => Some(*version),
+        DatabaseState::Unfit { version, .. } => *version,
+        DatabaseState::Lost { .. }
+        | DatabaseState::NeedsRecovery
+        | DatabaseState::Unreadable { .. }
+        | DatabaseState::Mismatch { .. }
+        | DatabaseState::NoHistory { .. }
+        | DatabaseState::NewerSqlite { .. }
+        | DatabaseState::NotOurs { .. }
+        | DatabaseState::Damaged { .. } => None,
     }
 }

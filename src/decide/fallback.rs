@@ -1,13 +1,15 @@
 //! Owns the fallbacks: what comes after a plan that failed.
-//! Promises: total; a fallback follows only a migration that failed or proven damage; the loop above it is bounded.
+//! Promises: total; a fallback follows only a migration that failed or proven damage; the loop
+//! above it is bounded.
 //! Never looks at the text of an error, only at its class.
 
 use crate::config::{OnFailure, Repair};
-use crate::decide::facts::{Attempt, Facts, Request};
-use crate::decide::plan::{Plan, Replacement};
+use crate::decide::facts::{Facts, Request};
+use crate::decide::limits::{by_snapshot, replace_fresh};
+use crate::decide::plan::Plan;
 use crate::decide::policy::Policy;
-use crate::decide::replacement::{by_snapshot, replace_fresh};
-use crate::error::Class;
+use crate::decide::replacement::Replacement;
+use crate::error::{without_row, Class};
 use crate::hooks::AfterFailure;
 
 /// What comes next.
@@ -20,7 +22,7 @@ pub enum NextPlan {
     /// Look once more, over a fresh locked connection: SQLite spoke of corruption.
     LookForDamage,
     /// This repair did not help: decide again without it.
-    Without(Attempt),
+    Without(Replacement),
 }
 
 /// How a run that ends with a failure ends.
@@ -45,40 +47,18 @@ pub fn after_failure(
         (Class::Failed, Plan::Migrate { .. } | Plan::MigrateCopy { .. }) => {
             failed_migration(cause, facts, policy)
         }
-        // Not even on an empty database: nothing that we could build would work.
-        (Class::Failed, Plan::Replace { by: Replacement::Fresh { .. }, .. }) => {
-            NextPlan::Stop(Stop::FreshBuildFailed)
+        (Class::Failed | Class::Damaged, Plan::Replace { by, .. }) => {
+            failed_replacement(class, by, facts)
         }
-        // An operator named this copy: no other is taken in its place.
-        (
-            Class::Failed | Class::Damaged,
-            Plan::Replace { by: Replacement::Snapshot { .. }, .. },
-        ) if matches!(facts.request, Request::Restore(_)) => NextPlan::Stop(Stop::AsItFailed),
-        // This copy cannot be brought forward, or is not a good one: the next repair.
-        (
-            Class::Failed | Class::Damaged,
-            Plan::Replace { by: Replacement::Snapshot { operation, .. }, .. },
-        ) => NextPlan::Without(Attempt::Snapshot(*operation)),
-        (Class::Failed | Class::Damaged, Plan::Reindex { .. }) => {
-            NextPlan::Without(Attempt::Reindex)
-        }
-        // Too little can be read, or what was read fits no table: the next repair.
-        (Class::Failed | Class::Damaged, Plan::Salvage { .. }) => {
-            NextPlan::Without(Attempt::Salvage)
-        }
-        // The stored way back does not lead here: the next entry of `on_newer`.
-        (Class::Failed, Plan::Downgrade { .. }) => NextPlan::Without(Attempt::Downgrade),
         // One connection's word is no proof.
         (
             Class::Damaged,
-            Plan::Migrate { .. }
-            | Plan::MigrateCopy { .. }
-            | Plan::Downgrade { .. }
-            | Plan::Recover { .. },
+            Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Recover { .. },
         ) => NextPlan::LookForDamage,
         // First boot: there is no old database to go back to.
         (Class::Failed | Class::Damaged, _) => NextPlan::Stop(Stop::AsItFailed),
-        // Never locked, full, read-only, I/O error, newer, not ours, waiting, interrupted or unknown.
+        // Never locked, full, read-only, I/O error, newer, not ours, waiting, interrupted or
+        // unknown.
         (
             Class::InUse
             | Class::NoSpace
@@ -96,10 +76,35 @@ pub fn after_failure(
     }
 }
 
-/// What the policy answers to a migration that failed, and what a product may answer in its place; `None` where it has no word.
+/// What follows a replacement that could not be built.
+fn failed_replacement(class: Class, by: &Replacement, facts: &Facts) -> NextPlan {
+    match by {
+        // Not even on an empty database: nothing that we could build would work.
+        Replacement::Fresh | Replacement::Carried(_) if class == Class::Failed => {
+            NextPlan::Stop(Stop::FreshBuildFailed)
+        }
+        Replacement::Fresh | Replacement::Carried(_) => NextPlan::Stop(Stop::AsItFailed),
+        // An operator named this copy: no other is taken in its place.
+        Replacement::Snapshot { .. } if matches!(facts.request, Request::Restore(_)) => {
+            NextPlan::Stop(Stop::AsItFailed)
+        }
+        // One connection's word is no proof.
+        Replacement::Downgraded { .. } if class == Class::Damaged => NextPlan::LookForDamage,
+        // This copy cannot be brought forward, or is not a good one; too little can be read, or
+        // what was read fits no table; the stored way back does not lead here: the next entry of
+        // the owner's list.
+        Replacement::Snapshot { .. }
+        | Replacement::Reindexed
+        | Replacement::Salvaged(_)
+        | Replacement::Downgraded { .. } => NextPlan::Without(by.clone()),
+    }
+}
+
+/// What the policy answers to a migration that failed, and what a product may answer in its place;
+/// `None` where it has no word.
 ///
-/// A purge is never offered where the policy has none. A snapshot loses less than a purge, but loses what the policy would keep: it needs a
-/// copy, and an owner who counts on copies.
+/// A purge is never offered where the policy has none. A snapshot loses less than a purge, but
+/// loses what the policy would keep: it needs a copy, and an owner who counts on copies.
 pub fn answers(
     next: &NextPlan,
     facts: &Facts,
@@ -107,7 +112,9 @@ pub fn answers(
 ) -> Option<(AfterFailure, Vec<AfterFailure>)> {
     let answer = match next {
         NextPlan::Stop(Stop::AsItFailed) => AfterFailure::Keep,
-        NextPlan::Plan(Plan::Replace { by: Replacement::Fresh { .. }, .. }) => AfterFailure::Purge,
+        NextPlan::Plan(Plan::Replace {
+            by: Replacement::Fresh | Replacement::Carried(_), ..
+        }) => AfterFailure::Purge,
         NextPlan::Stop(Stop::FreshBuildFailed)
         | NextPlan::Plan(_)
         | NextPlan::LookForDamage
@@ -142,18 +149,24 @@ fn back(facts: &Facts, policy: &Policy, cause: &str) -> Option<Plan> {
     let possible =
         facts.writable && !facts.own_mount && policy.on_damage.contains(&Repair::Snapshot);
     let snapshot = facts.snapshots.first().filter(|_| possible)?;
-    Some(by_snapshot(snapshot, &format!("its migration failed: {cause}")))
+    Some(by_snapshot(snapshot, &why(cause)))
+}
+
+/// It is kept in the record and beside the old files.
+fn why(cause: &str) -> String {
+    format!("its migration failed: {}", without_row(cause))
 }
 
 fn failed_migration(cause: &str, facts: &Facts, policy: &Policy) -> NextPlan {
     match (policy.on_failure, &facts.request) {
         // The data can be built again, or a person has just said that it may go.
         (OnFailure::Purge, _) | (OnFailure::Restore, Request::PurgeAndRetry) => {
-            NextPlan::Plan(replace_fresh(facts, policy, format!("its migration failed: {cause}")))
+            NextPlan::Plan(replace_fresh(facts, policy, why(cause)))
         }
         (
             OnFailure::Restore,
             Request::Boot
+            | Request::Migrate
             | Request::Retry
             | Request::Rollback
             | Request::Purge

@@ -1,12 +1,16 @@
 //! Owns the answers to a database that newer firmware wrote: `on_newer`, in the owner's order.
-//! Promises: each answer is possible before it is chosen; what keeps the rows comes before what loses them.
+//! Promises: each answer is possible before it is chosen; what keeps the rows comes before what
+//! loses them.
 //! Never purges precious data, and never takes a snapshot of before the last `mark-good`.
 
 use crate::config::OnNewer;
-use crate::decide::facts::{Attempt, Facts, Request, Snapshot, WayBack};
+use crate::decide::asked::ROLLBACK_ASKED;
+use crate::decide::facts::{Facts, Request, Snapshot, WayBack};
+use crate::decide::limits::{by_snapshot, replace_fresh, worn_out};
 use crate::decide::plan::{refuse, Plan};
 use crate::decide::policy::{Policy, FAILED_MAX};
-use crate::decide::replacement::{by_snapshot, replace_fresh, worn_out};
+use crate::decide::record::OperationKind;
+use crate::decide::replacement::Replacement;
 use crate::decide::space::{no_room, refuse_until_free};
 use crate::error::Class;
 
@@ -55,14 +59,15 @@ pub fn newer(
 }
 
 /// Why it goes back.
-pub fn reason(facts: &Facts, version: i64) -> String {
+fn reason(facts: &Facts, version: i64) -> String {
     match facts.request {
-        Request::Rollback => "`rollback` was asked for".to_owned(),
+        Request::Rollback => ROLLBACK_ASKED.to_owned(),
         _ => format!("it is at version {version} and this firmware knows {}", facts.target),
     }
 }
 
-/// The way back that the newer firmware stored; else why there is none, and the next entry of `on_newer` counts.
+/// The way back that the newer firmware stored; else why there is none, and the next entry of
+/// `on_newer` counts.
 fn downgrade(
     facts: &Facts,
     policy: &Policy,
@@ -74,23 +79,26 @@ fn downgrade(
         WayBack::Missing(what) => return Err(what.clone()),
     };
     // It was run and did not lead here: it will not the next time either.
-    if facts.tried.contains(&Attempt::Downgrade)
-        || (facts.tries.failed >= FAILED_MAX && facts.request == Request::Boot)
+    if facts.has_tried(OperationKind::Downgrade)
+        || (facts.tries.failed >= FAILED_MAX && !facts.request.forgets_tries())
     {
         return Err(format!("its stored down SQL failed{}", facts.last_time()));
     }
     if facts.own_mount {
-        return Err("going back needs a copy that is swapped in, and the database file is a mount of its own".to_owned());
+        return Err(
+            "going back needs a copy that is swapped in, and the database file is a mount of its \
+             own"
+            .to_owned(),
+        );
     }
     let why = match facts.request {
         Request::Rollback => reason(facts, version),
         _ => format!("it is at version {version} and must go back to {}", facts.target),
     };
-    Ok(in_its_place(facts, policy, &why).unwrap_or_else(|| Plan::Downgrade {
-        from: version,
-        to: facts.target,
-        migrations: migrations.clone(),
-    }))
+    let by =
+        Replacement::Downgraded { from: version, to: facts.target, migrations: migrations.clone() };
+    let plan = Plan::Replace { by, why: reason(facts, version), loss: false };
+    Ok(in_its_place(facts, policy, &why).unwrap_or(plan))
 }
 
 /// Until `mark-good` the slot that came back may have its own version again.
@@ -98,11 +106,7 @@ fn trial_snapshot(facts: &Facts) -> Option<&Snapshot> {
     let on_trial = |snapshot: &&Snapshot| {
         snapshot.version == facts.target && snapshot.operation > facts.good_operation
     };
-    facts
-        .snapshots
-        .iter()
-        .filter(on_trial)
-        .find(|snapshot| !facts.tried.contains(&Attempt::Snapshot(snapshot.operation)))
+    facts.snapshots.iter().filter(on_trial).find(|snapshot| !facts.has_tried_snapshot(snapshot))
 }
 
 /// What stops a replacement of a healthy, newer database.

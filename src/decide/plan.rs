@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use crate::decide::facts::PendingMigration;
+use crate::decide::pending::{Names, PendingMigration};
+use crate::decide::replacement::Replacement;
 use crate::error::Class;
 
 /// What will be done.
@@ -59,61 +60,17 @@ pub enum Plan {
         /// What comes after it, oldest first.
         pending: Vec<PendingMigration>,
     },
-    /// A copy of the newer database goes back by the down SQL that is stored in it, and is swapped in.
-    Downgrade {
-        /// From this version.
-        from: i64,
-        /// To this one, which is the firmware's.
-        to: i64,
-        /// Undone, newest first.
-        migrations: Vec<PendingMigration>,
-    },
-    /// A copy gets new indexes and is swapped in.
-    Reindex {
-        /// What is wrong, in words.
-        why: String,
-    },
-    /// A fresh database of the same version gets what can be read of the damaged one, and is swapped in.
-    Salvage {
-        /// Its version.
-        version: i64,
-        /// What is wrong, in words.
-        why: String,
-        /// A table of which nothing can be read is too little: there is a snapshot to fall back on.
-        each: bool,
-    },
-    /// Another database takes the old one's place; the old files go to quarantine.
+    /// Another database takes the old one's place.
     Replace {
-        /// By what.
+        /// Which one.
         by: Replacement,
         /// Why, in words.
         why: String,
-        /// It loses rows.
+        /// It loses rows, whatever the build finds.
         loss: bool,
     },
     /// Nothing can or may be done.
     Refuse(Refusal),
-}
-
-/// What takes the old database's place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Replacement {
-    /// A fresh database, migrated from zero.
-    Fresh {
-        /// Tables whose rows are carried over, `*` for all; empty for none.
-        carry: Vec<String>,
-        /// The version of these rows.
-        from: i64,
-        /// They are of newer firmware: they are kept beside the tables, not in them.
-        aside: bool,
-    },
-    /// This snapshot, migrated forward.
-    Snapshot {
-        /// Its version.
-        version: i64,
-        /// The operation that made it.
-        operation: u64,
-    },
 }
 
 /// The snapshot before migrating.
@@ -164,7 +121,11 @@ impl fmt::Display for Plan {
         match self {
             Plan::Quiet { version } => write!(f, "nothing to do: at version {version}"),
             Plan::UseNewer { version, known } => {
-                write!(f, "use it as it is: at version {version}, which firmware of version {known} can use")
+                write!(
+                    f,
+                    "use it as it is: at version {version}, which firmware of version {known} can \
+                     use"
+                )
             }
             Plan::Recover { why } => {
                 write!(f, "recover, then look again: {why}; unknown until recovered")
@@ -195,31 +156,24 @@ impl fmt::Display for Plan {
                     Names(migrations)
                 )
             }
-            Plan::Adopt { version, by, pending } => {
-                write!(f, "adopt what {by} left at version {version}, whose schema it has")?;
-                match pending.last() {
-                    None => Ok(()),
-                    Some(last) => write!(
-                        f,
-                        ", then migrate {version} to {}: {}",
-                        last.version,
-                        Names(pending)
-                    ),
-                }
-            }
-            Plan::Downgrade { from, to, migrations } => {
-                write!(f, "go back from {from} to {to} on a copy, by the down SQL stored for {}, then put it in place", Names(migrations))
-            }
-            Plan::Salvage { version, why, .. } => {
-                write!(f, "rebuild version {version} with what can be read of the old one, then put it in place: {why}")
-            }
-            Plan::Reindex { why } => {
-                write!(f, "rebuild the indexes on a copy, then put it in place: {why}")
-            }
-            Plan::Replace { by, why, .. } => {
-                write!(f, "replace by {by}, the old files go to quarantine: {why}")
-            }
+            Plan::Adopt { version, by, pending } => adoption(f, *version, by, pending),
+            Plan::Replace { by, why, .. } => f.write_str(&by.sentence(why)),
             Plan::Refuse(refusal) => write!(f, "refuse: {}", refusal.what),
+        }
+    }
+}
+
+fn adoption(
+    f: &mut fmt::Formatter<'_>,
+    version: i64,
+    by: &str,
+    pending: &[PendingMigration],
+) -> fmt::Result {
+    write!(f, "adopt what {by} left at version {version}, whose schema it has")?;
+    match pending.last() {
+        None => Ok(()),
+        Some(last) => {
+            write!(f, ", then migrate {version} to {}: {}", last.version, Names(pending))
         }
     }
 }
@@ -228,55 +182,14 @@ fn target(from: i64, migrations: &[PendingMigration], half_done: Option<i64>) ->
     migrations.last().map(|migration| migration.version).or(half_done).unwrap_or(from)
 }
 
-/// The names of the migrations, shortened in the middle.
-struct Names<'a>(&'a [PendingMigration]);
-
-/// Names shown of a long list.
-const NAMES_SHOWN_MAX: usize = 6;
-
-impl fmt::Display for Names<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self
-            .0
-            .iter()
-            .take(NAMES_SHOWN_MAX)
-            .map(|migration| format!("V{} {}", migration.version, migration.name));
-        f.write_str(&names.collect::<Vec<_>>().join(", "))?;
-        match self.0.len().checked_sub(NAMES_SHOWN_MAX) {
-            None | Some(0) => Ok(()),
-            Some(more) => write!(f, " and {more} more"),
-        }
-    }
-}
-
 impl fmt::Display for SnapshotPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             SnapshotPlan::Take => "after a snapshot",
             SnapshotPlan::TakeAfterPruning => "after a snapshot for which older ones go",
-            SnapshotPlan::Never => "without a snapshot (copy = \"never\")",
+            SnapshotPlan::Never => "without a snapshot (snapshot = \"never\")",
             SnapshotPlan::NoRoom => "without a snapshot (no room)",
             SnapshotPlan::NothingInIt => "without a snapshot (nothing in it)",
         })
-    }
-}
-
-impl fmt::Display for Replacement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Replacement::Fresh { carry, .. } if carry.is_empty() => f.write_str("a fresh database"),
-            Replacement::Fresh { carry, aside, .. } => {
-                let tables = if carry.iter().any(|table| table == "*") {
-                    "every table".to_owned()
-                } else {
-                    carry.join(", ")
-                };
-                let beside = if *aside { " put aside in it" } else { "" };
-                write!(f, "a fresh database with the rows of {tables}{beside}")
-            }
-            Replacement::Snapshot { version, operation } => {
-                write!(f, "the snapshot v{version}-{operation} migrated forward")
-            }
-        }
     }
 }

@@ -1,10 +1,15 @@
 //! Owns the durable record: two 4 KiB slots of bytes to and from [`Record`], with sequence and CRC.
-//! Promises: any 8 KiB of garbage decodes to an answer; what is written is read back equal; format 1 is frozen (`docs/format.md`).
+//! Promises: any 8 KiB of garbage decodes to an answer; what is written is read back equal; format
+//! 1 is frozen (`docs/format.md`).
 //! Never reads or writes a file.
 
 mod failure;
+mod losses;
+mod repairs;
+mod tokens;
 
 pub use failure::{FailedAt, LastFailure, FAILURES_MAX};
+pub use losses::Loss;
 
 /// Bytes of one slot; the record file holds two.
 pub const SLOT_BYTES: usize = 4096;
@@ -14,7 +19,7 @@ pub const FINGERPRINTS_MAX: usize = 4;
 pub const TOKENS_MAX: usize = 8;
 /// Bytes of a token; longer ones are cut before they are compared.
 pub const TOKEN_BYTES_MAX: usize = 64;
-/// Bytes of a reason or of a sentence about a loss.
+/// Bytes of a reason, or of the words about all losses.
 pub const TEXT_BYTES_MAX: usize = 400;
 
 /// The format that this firmware writes.
@@ -42,9 +47,10 @@ pub struct Record {
     pub tokens: Vec<String>,
     /// "Full" was met by this fingerprint: this many bytes must be free before it tries again.
     pub needs: Option<Needs>,
-    /// Data that was lost and that no run has reported yet.
-    pub loss: Option<Loss>,
-    /// Why the last operation of a catalogue that failed did so; most recent first, at most [`FAILURES_MAX`].
+    /// Data that was lost and that no run has reported yet, by operation.
+    pub losses: Vec<Loss>,
+    /// Why the last operation of a catalogue that failed did so; most recent first, at most
+    /// [`FAILURES_MAX`].
     pub failures: Vec<LastFailure>,
 }
 
@@ -86,6 +92,8 @@ pub enum OperationKind {
     Salvage = 8,
     /// A fresh database with rows of the old one takes its place.
     ReplaceCarried = 9,
+    /// Everything goes for good: the database and what was kept of it.
+    Wipe = 10,
 }
 
 impl OperationKind {
@@ -98,7 +106,27 @@ impl OperationKind {
             | OperationKind::Reindex
             | OperationKind::Salvage
             | OperationKind::Downgrade => true,
-            OperationKind::Upgrade | OperationKind::FirstBoot | OperationKind::MigrateCopy => false,
+            OperationKind::Upgrade
+            | OperationKind::FirstBoot
+            | OperationKind::MigrateCopy
+            | OperationKind::Wipe => false,
+        }
+    }
+
+    /// What takes the database's place is made from the live file: one that was written since
+    /// makes it out of date.
+    pub fn reads_the_live_file(self) -> bool {
+        match self {
+            OperationKind::Reindex
+            | OperationKind::Downgrade
+            | OperationKind::ReplaceCarried
+            | OperationKind::Salvage => true,
+            OperationKind::ReplaceFresh
+            | OperationKind::ReplaceSnapshot
+            | OperationKind::Upgrade
+            | OperationKind::FirstBoot
+            | OperationKind::MigrateCopy
+            | OperationKind::Wipe => false,
         }
     }
 
@@ -130,15 +158,6 @@ pub struct Needs {
     pub bytes: u64,
 }
 
-/// Data that was lost.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loss {
-    /// By which operation.
-    pub operation: u64,
-    /// In words.
-    pub text: String,
-}
-
 impl Record {
     /// The counts of this catalogue; zeros where it was never tried.
     pub fn counts_of(&self, fingerprint: &Fingerprint) -> Counts {
@@ -151,13 +170,18 @@ impl Record {
         })
     }
 
-    /// Changes the counts of one catalogue and moves it to the front; the least recently used falls off.
+    /// Changes the counts of one catalogue and moves it to the front; the least recently used falls
+    /// off.
     pub fn change_counts(&mut self, fingerprint: &Fingerprint, change: impl FnOnce(&mut Counts)) {
         let mut counts = self.counts_of(fingerprint);
         change(&mut counts);
         self.counts.retain(|other| other.fingerprint != *fingerprint);
         self.counts.insert(0, counts);
-        self.counts.truncate(FINGERPRINTS_MAX);
+        while self.counts.len() > FINGERPRINTS_MAX {
+            // The bound on purges is the last to be forgotten.
+            let expendable = self.counts.iter().skip(1).rposition(|counts| counts.purges == 0);
+            self.counts.remove(expendable.map_or(FINGERPRINTS_MAX, |at| at + 1));
+        }
     }
 
     /// Something of this catalogue failed or was interrupted.
@@ -165,6 +189,7 @@ impl Record {
         let counts = self.counts_of(fingerprint);
         counts.failed > 0
             || counts.interrupted > 0
+            || self.failed_repairs(fingerprint) > 0
             || self.failures.iter().any(|failure| failure.fingerprint == *fingerprint)
     }
 
@@ -172,12 +197,14 @@ impl Record {
     pub fn forget_tries(&mut self, fingerprint: &Fingerprint) {
         let own = self.counts.iter_mut().find(|counts| counts.fingerprint == *fingerprint);
         own.into_iter().for_each(|counts| (counts.failed, counts.interrupted) = (0, 0));
+        self.forget_failed_repairs(fingerprint);
         self.failures.retain(|failure| failure.fingerprint != *fingerprint);
     }
 
-    /// Was this token honoured before?
-    pub fn knows_token(&self, token: &str) -> bool {
-        self.tokens.iter().any(|known| known == clip(token, TOKEN_BYTES_MAX))
+    /// This catalogue is proven: what it purged before counts no more.
+    pub fn forget_purges(&mut self, fingerprint: &Fingerprint) {
+        let own = self.counts.iter_mut().find(|counts| counts.fingerprint == *fingerprint);
+        own.into_iter().for_each(|counts| counts.purges = 0);
     }
 
     /// Keeps a failure in place of an earlier one of its catalogue; the oldest falls off.
@@ -185,14 +212,6 @@ impl Record {
         self.failures.retain(|other| other.fingerprint != failure.fingerprint);
         self.failures.insert(0, failure);
         self.failures.truncate(FAILURES_MAX);
-    }
-
-    /// Remembers a token; the oldest falls off.
-    pub fn remember_token(&mut self, token: &str) {
-        let token = clip(token, TOKEN_BYTES_MAX).to_owned();
-        self.tokens.retain(|known| *known != token);
-        self.tokens.insert(0, token);
-        self.tokens.truncate(TOKENS_MAX);
     }
 }
 
@@ -334,11 +353,7 @@ fn encode(record: &Record) -> Vec<u8> {
         out.extend(needs.fingerprint);
         out.extend(needs.bytes.to_le_bytes());
     }
-    out.push(u8::from(record.loss.is_some()));
-    if let Some(loss) = &record.loss {
-        out.extend(loss.operation.to_le_bytes());
-        put_text(&mut out, clip(&loss.text, TEXT_BYTES_MAX));
-    }
+    losses::put(&mut out, &record.losses);
     failure::put_all(&mut out, &record.failures);
     out
 }
@@ -394,9 +409,7 @@ fn decode(payload: &[u8]) -> Option<Record> {
     if reader.flag()? {
         record.needs = Some(Needs { fingerprint: reader.array()?, bytes: reader.u64()? });
     }
-    if reader.flag()? {
-        record.loss = Some(Loss { operation: reader.u64()?, text: reader.text(TEXT_BYTES_MAX)? });
-    }
+    record.losses = losses::read(&mut reader)?;
     record.failures = failure::read_all(&mut reader)?;
     Some(record)
 }
@@ -404,7 +417,7 @@ fn decode(payload: &[u8]) -> Option<Record> {
 fn operation_kind(number: u8) -> Option<OperationKind> {
     use OperationKind::{
         Downgrade, FirstBoot, MigrateCopy, Reindex, ReplaceCarried, ReplaceFresh, ReplaceSnapshot,
-        Salvage, Upgrade,
+        Salvage, Upgrade, Wipe,
     };
     let known = [
         Upgrade,
@@ -416,6 +429,7 @@ fn operation_kind(number: u8) -> Option<OperationKind> {
         Reindex,
         Salvage,
         ReplaceCarried,
+        Wipe,
     ];
     known.into_iter().find(|kind| *kind as u8 == number)
 }

@@ -24,7 +24,7 @@ fn full() -> Record {
         counts: (1..=4).map(counts).collect(),
         tokens: (0..8).map(|n| format!("{n}{}", "t".repeat(TOKEN_BYTES_MAX - 1))).collect(),
         needs: Some(Needs { fingerprint: [3; 16], bytes: 1 << 40 }),
-        loss: Some(Loss { operation: 9, text: text(TEXT_BYTES_MAX) }),
+        losses: vec![Loss { operation: 9, text: text(TEXT_BYTES_MAX) }],
         failures: [3, 4].into_iter().map(failure).collect(),
     }
 }
@@ -105,6 +105,35 @@ fn versions_of_64_bits_are_read_back_even_when_everything_is_full() {
 }
 
 #[test]
+fn every_loss_is_read_back_with_its_operation_and_a_share_of_the_words() {
+    let loss = |operation, text: &str| Loss { operation, text: text.to_owned() };
+    let read = |losses: &[Loss]| {
+        let record = Record { losses: losses.to_vec(), ..full() };
+        match read_slots(&file(&write_slot(&record, 5), &EMPTY)) {
+            RecordSlots::Valid { record, .. } => record.losses,
+            other => panic!("{other:?}"),
+        }
+    };
+    let short = [loss(2, "some rows of a"), loss(4, "3 rows of k; b"), loss(9, "")];
+    assert_eq!(read(&short), short);
+    // A table may have any name, and none makes a loss of it.
+    for name in ["a; operation 1: b", "a; operation 3: b", "a; operation x: b"] {
+        let found = read(&[loss(2, name), loss(9, "c")]);
+        assert_eq!(found, [loss(2, &name.replace(';', ",")), loss(9, "c")]);
+    }
+    assert_eq!(read(&[loss(2, ""), loss(3, "b")]), [loss(2, ""), loss(3, "b")]);
+    assert_eq!(read(&[]), []);
+    // Too long together: each keeps its beginning.
+    let long = (1..=5).map(|n| loss(n, &format!("{n}{}", "x".repeat(300)))).collect::<Vec<_>>();
+    let kept = read(&long);
+    assert_eq!(kept.len(), long.len());
+    for (kept, whole) in kept.iter().zip(&long) {
+        assert_eq!(kept.operation, whole.operation);
+        assert!(kept.text.len() > 50 && whole.text.starts_with(&kept.text), "{kept:?}");
+    }
+}
+
+#[test]
 fn a_failure_is_kept_for_each_slot_and_the_oldest_falls_off() {
     let mut record = full();
     record.keep_failure(LastFailure { operation: 10, ..failure(3) });
@@ -143,7 +172,9 @@ fn a_torn_update_leaves_the_slot_before_it() {
 fn every_flipped_bit_is_noticed() {
     let slot = write_slot(&full(), 5);
     let payload = u32::from_le_bytes([slot[12], slot[13], slot[14], slot[15]]) as usize;
-    for bit in 0..(HEADER_BYTES + payload) * 8 {
+    // Of the payload one bit of each byte: the sum finds every single one, or none.
+    let of_payload = (HEADER_BYTES..HEADER_BYTES + payload).map(|byte| byte * 8 + byte % 8);
+    for bit in (0..HEADER_BYTES * 8).chain(of_payload) {
         // Bytes 28..32 of the header are reserved and not part of the sum.
         if (28..32).contains(&(bit / 8)) {
             continue;

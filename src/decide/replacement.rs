@@ -1,105 +1,140 @@
-//! Owns when another database may take the old one's place, and how often.
-//! Promises: a replacement that was cut off too often, and one purge too many, are refused with what lifts the bound.
-//! Never decides that one is needed.
+//! Owns [`Replacement`]: what takes a database's place.
+//! Promises: a repair, a purge, a restore and a downgrade differ in this alone; one more is a
+//! variant here, and an arm where it is chosen, built and reported.
+//! Never decides which one is taken.
 
-use crate::decide::facts::{DatabaseState, Facts, OpenOperation, Request, Snapshot};
-use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass, Replacement};
-use crate::decide::policy::{Policy, FAILED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
-use crate::error::Class;
+use crate::decide::pending::{Names, PendingMigration};
+use crate::decide::record::OperationKind;
 
-/// A replacement that was begun and cut off that often is left alone. A power cut is nobody's fault: it never leads to a
-/// worse repair, and what is refused here still has its old files and its snapshots.
-pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
-    let OpenOperation::Interrupted { starts, reason, .. } = &facts.open_operation else {
-        return None;
-    };
-    if !is_worn_out(&facts.open_operation) || facts.request != Request::Boot {
-        return None;
-    }
-    let what = format!("replacing it was interrupted {starts} times ({reason})");
-    let next = format!("run `bootmigrate run --retry --db {}` to try once more", policy.name);
-    Some(Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next }))
+/// What takes a database's place; the old files go to quarantine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replacement {
+    /// A fresh database, migrated from zero.
+    Fresh,
+    /// The same, with rows of the old one.
+    Carried(Carry),
+    /// This snapshot, migrated forward.
+    Snapshot {
+        /// Its version.
+        version: i64,
+        /// The operation that made it.
+        operation: u64,
+    },
+    /// A copy of the old one with new indexes.
+    Reindexed,
+    /// A fresh database of the old one's version, with what can be read of it.
+    Salvaged(Carry),
+    /// A copy of the newer one, gone back by the down SQL that is stored in it.
+    Downgraded {
+        /// From this version.
+        from: i64,
+        /// To this one, which is the firmware's.
+        to: i64,
+        /// Undone, newest first.
+        migrations: Vec<PendingMigration>,
+    },
 }
 
-/// A replacement of this firmware's that was begun as often as it may be, and cut off each time.
-pub fn is_worn_out(open: &OpenOperation) -> bool {
-    matches!(open, OpenOperation::Interrupted { kind, ours: true, starts, .. } if kind.replaces() && *starts >= REPLACE_STARTS_MAX)
+/// Which rows of the old database come into the new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carry {
+    /// The old version: rows are brought into a schema of this version.
+    pub version: i64,
+    /// Tables, or `*` for all.
+    pub tables: Vec<String>,
+    /// Every row goes aside: this firmware does not know their version.
+    pub all_aside: bool,
+    /// How much must be readable.
+    pub least: Least,
+    /// The old file is damaged: its indexes may know more rows than its tables.
+    pub damaged: bool,
 }
 
-pub(super) fn by_snapshot(snapshot: &Snapshot, what: &str) -> Plan {
-    let by = Replacement::Snapshot { version: snapshot.version, operation: snapshot.operation };
-    Plan::Replace { by, why: what.to_owned(), loss: true }
+/// When what can be read is too little to be worth it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Least {
+    /// Whatever there is: without it there would be nothing.
+    Nothing,
+    /// A row of any table.
+    Row,
+    /// Of every table that has a corrupt page at least a row: something better is there.
+    RowOfEach,
 }
 
-/// A fresh database in place of the old one, within the bound on purges that nobody can lift.
-pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
-    if let Some(refusal) = worn_out(facts, policy) {
-        return refusal;
+impl Carry {
+    /// All that can be read of a damaged database of this version.
+    pub fn all_readable(version: i64, least: Least) -> Carry {
+        Carry { version, tables: vec!["*".to_owned()], all_aside: false, least, damaged: true }
     }
-    if facts.own_mount {
-        return refuse(
-            Class::NotOurs,
-            &format!("{why}, and the database file is a mount of its own"),
-            "mount its folder instead",
-        );
-    }
-    if !facts.writable {
-        return refuse(
-            Class::Storage,
-            &format!("{why}, and {}", facts.read_only),
-            "make it writable, then run again",
-        );
-    }
-    let going_on = matches!(&facts.open_operation, OpenOperation::Interrupted { kind, ours: true, .. } if kind.purges());
-    // Where the file is gone, a fresh one loses nothing more, and nobody could start without it.
-    if facts.tries.purges >= PURGES_MAX && !going_on && !facts.nothing_is_left() {
-        let what = format!(
-            "{why}, and this firmware has built a fresh database {} times already",
-            facts.tries.purges
-        );
-        let next = format!(
-            "install other firmware, or run `bootmigrate purge --db {} --yes`",
-            policy.name
-        );
-        return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
-    }
-    // A migration that does not work on an empty database will not work at the next boot either.
-    if facts.request == Request::Boot
-        && facts.tries.failed >= FAILED_MAX
-        && facts.fresh_build_failed()
-    {
-        let what =
-            format!("{why}, and a fresh database cannot be built either{}", facts.last_time());
-        let next = format!(
-            "install other firmware, then run `bootmigrate run --retry --db {}`",
-            policy.name
-        );
-        return Plan::Refuse(Refusal { class: RefusalClass::TriesUsedUp, what, next });
-    }
-    // Rows whose version is not known belong to no table of this firmware's.
-    let from = match &facts.database {
-        DatabaseState::Behind { half_done: Some(version), .. } => Some(*version),
-        DatabaseState::Behind { version, .. } | DatabaseState::Newer { version, .. } => {
-            Some(*version)
+}
+
+impl Replacement {
+    /// The operation that puts it in place.
+    pub fn operation(&self) -> OperationKind {
+        match self {
+            Replacement::Fresh => OperationKind::ReplaceFresh,
+            Replacement::Carried(_) => OperationKind::ReplaceCarried,
+            Replacement::Snapshot { .. } => OperationKind::ReplaceSnapshot,
+            Replacement::Reindexed => OperationKind::Reindex,
+            Replacement::Salvaged(_) => OperationKind::Salvage,
+            Replacement::Downgraded { .. } => OperationKind::Downgrade,
         }
-        DatabaseState::Damaged { version, .. } => *version,
-        DatabaseState::Absent
-        | DatabaseState::Lost { .. }
-        | DatabaseState::NeedsRecovery
-        | DatabaseState::Unreadable { .. }
-        | DatabaseState::Current { .. }
-        | DatabaseState::Mismatch { .. }
-        | DatabaseState::WithoutCode { .. }
-        | DatabaseState::NoHistory { .. }
-        | DatabaseState::NewerSqlite { .. }
-        | DatabaseState::NotOurs { .. } => None,
-    };
-    let (unknown, from) =
-        (from.is_none() && facts.loose_rows, from.or(facts.loose_rows.then_some(facts.target)));
-    let carry = from.map_or_else(Vec::new, |_| policy.carry_over.clone());
-    // Where rows are carried over, only the build knows which could not be.
-    let loss = carry.is_empty();
-    let (from, aside) =
-        (from.unwrap_or(0), unknown || from.is_some_and(|from| from > facts.target));
-    Plan::Replace { by: Replacement::Fresh { carry, from, aside }, why, loss }
+    }
+
+    /// It restores what is there, at its version; what is pending comes after it.
+    pub fn is_repair(&self) -> bool {
+        match self {
+            Replacement::Reindexed | Replacement::Salvaged(_) => true,
+            Replacement::Fresh
+            | Replacement::Carried(_)
+            | Replacement::Snapshot { .. }
+            | Replacement::Downgraded { .. } => false,
+        }
+    }
+
+    /// This firmware's migration of this version is run on it.
+    pub fn runs(&self, version: i64) -> bool {
+        match self {
+            Replacement::Fresh | Replacement::Carried(_) => true,
+            Replacement::Snapshot { version: its, .. } => version > *its,
+            Replacement::Salvaged(carry) => version <= carry.version,
+            Replacement::Reindexed | Replacement::Downgraded { .. } => false,
+        }
+    }
+
+    /// What replacing by it means, for a plan.
+    pub(super) fn sentence(&self, why: &str) -> String {
+        match self {
+            Replacement::Fresh => replaced_by("a fresh database", why),
+            Replacement::Carried(carry) => {
+                let tables = if carry.tables.iter().any(|table| table == "*") {
+                    "every table".to_owned()
+                } else {
+                    carry.tables.join(", ")
+                };
+                let aside = if carry.all_aside { " put aside in it" } else { "" };
+                replaced_by(&format!("a fresh database with the rows of {tables}{aside}"), why)
+            }
+            Replacement::Snapshot { version, operation } => {
+                replaced_by(&format!("the snapshot v{version}-{operation} migrated forward"), why)
+            }
+            Replacement::Reindexed => {
+                format!("rebuild the indexes on a copy, then put it in place: {why}")
+            }
+            Replacement::Salvaged(carry) => format!(
+                "rebuild version {} with what can be read of the old one, then put it in place: \
+                 {why}",
+                carry.version
+            ),
+            Replacement::Downgraded { from, to, migrations } => format!(
+                "go back from {from} to {to} on a copy, by the down SQL stored for {}, then put \
+                 it in place",
+                Names(migrations)
+            ),
+        }
+    }
+}
+
+fn replaced_by(what: &str, why: &str) -> String {
+    format!("replace by {what}, the old files go to quarantine: {why}")
 }

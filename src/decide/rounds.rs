@@ -1,10 +1,13 @@
-//! Owns what follows a round of a data migration: finished, again, or refused because it would go on for ever.
+//! Owns what follows a round of a data migration: finished, again, or refused because it would go
+//! on for ever.
 //! Promises: pure; every batch ends, by itself or by a refusal.
 //! Never looks at a row.
 
-/// Rounds in a row that changed the very same rows: one may be an accident of a cursor, this many are not.
+/// Rounds in a row that changed the very same rows: one may be an accident of a cursor, this many
+/// are not.
 const ALIKE_MAX: u32 = 3;
-/// No row takes fewer bytes of the file, so a batch that has changed more rows than fit has changed some of them again and again.
+/// No row takes fewer bytes of the file, so a batch that has changed more rows than fit has changed
+/// some of them again and again.
 const BYTES_PER_ROW_MIN: u64 = 4;
 /// A small file proves nothing: this many rows may be changed in any.
 const ROWS_FREE: u64 = 10_000;
@@ -40,11 +43,17 @@ pub fn after_round(round: &Round) -> NextRound {
     match round {
         Round { batch: false, .. } | Round { batch: true, rows: 0, .. } => NextRound::Finished,
         Round { alike, rows, .. } if *alike >= ALIKE_MAX => NextRound::NoProgress(format!(
-            "`batch` makes no progress: {alike} rounds in a row changed the very same {rows} rows; let its WHERE leave out what is done"
+            "`batch` makes no progress: {alike} rounds in a row changed the very same {rows} rows; \
+             let its WHERE leave out what is done"
         )),
-        Round { rows_in_all, bytes, .. } if *rows_in_all > ROWS_FREE.max(bytes / BYTES_PER_ROW_MIN) => NextRound::NoProgress(format!(
-            "`batch` comes to no end: it has changed {rows_in_all} rows, more than {bytes} bytes can hold; let its WHERE leave out what is done"
-        )),
+        Round { rows_in_all, bytes, .. }
+            if *rows_in_all > ROWS_FREE.max(bytes / BYTES_PER_ROW_MIN) =>
+        {
+            NextRound::NoProgress(format!(
+            "`batch` comes to no end: it has changed {rows_in_all} rows, more than {bytes} bytes \
+             can hold; let its WHERE leave out what is done"
+        ))
+        }
         Round { .. } => NextRound::Again,
     }
 }

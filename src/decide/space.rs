@@ -1,5 +1,6 @@
 //! Owns the refusals for want of space, and the sentence of what can be removed.
-//! Promises: numbers are bytes; what bootmigrate itself keeps is named with its size and the command that removes it.
+//! Promises: numbers are bytes; what bootmigrate itself keeps is named with its size and the
+//! command that removes it.
 //! Never removes anything: an operator does.
 
 use crate::decide::facts::{Facts, OwnCopies, Room};
@@ -67,7 +68,8 @@ pub fn no_room(facts: &Facts) -> Plan {
 pub fn less_than_asked(facts: &Facts) -> Plan {
     let Room { asked, available, size, .. } = facts.room;
     let what = format!(
-        "`needs-space` asks for {asked} bytes beside the database's {size}, {available} are free: {} are missing",
+        "`needs-space` asks for {asked} bytes beside the database's {size}, {available} are free: \
+         {} are missing",
         asked.saturating_sub(available)
     );
     refuse(Class::NoSpace, &what, free_space(&facts.kept, None, RUN_AGAIN))

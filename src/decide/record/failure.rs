@@ -1,12 +1,15 @@
-//! Owns why the last operation of a firmware that failed did so: what the record keeps of it, and its bytes.
-//! Promises: it fits beside the fullest record; it counts until an operation with a larger number ends well, so a success writes nothing.
+//! Owns why the last operation of a firmware that failed did so: what the record keeps of it, and
+//! its bytes.
+//! Promises: it fits beside the fullest record; it counts until an operation with a larger number
+//! ends well, so a success writes nothing.
 //! Never more than the first bytes of a long text, cut between two characters.
 
 use super::{clip, put_text, put_version, Fingerprint, Reader};
 
 /// Failures that are kept, one a fingerprint: the two slots of firmware.
 pub const FAILURES_MAX: usize = 2;
-/// Bytes of what happened: an error of SQLite's, with a file, a name and a value, fits; both fit beside the fullest record.
+/// Bytes of what happened: an error of SQLite's, with a file, a name and a value, fits; both fit
+/// beside the fullest record.
 pub const WHAT_BYTES_MAX: usize = 700;
 /// Bytes of the path of a migration's file.
 pub const FILE_BYTES_MAX: usize = 160;
