@@ -1,31 +1,37 @@
-//! Owns a boot of one database: lock, roll forward, inspect, decide, carry out, or the next fallback.
-//! Promises: reads as the README says it; the number of plans is bounded; a loss is reported before it is forgotten.
+//! Owns a boot of one database: lock, roll forward, inspect, decide, carry out, or the next
+//! fallback.
+//! Promises: reads as the README says it; the number of plans is bounded; a loss is reported before
+//! it is forgotten.
 //! Never looks at a file itself, and never decides.
 
 pub mod group;
 mod last_word;
 mod operation;
+mod scrubbed;
 
 use self::last_word::last_word;
 use crate::decide::decision::decide;
-use crate::decide::facts::{Attempt, DatabaseState, Facts, Request};
+use crate::decide::facts::{DatabaseState, Facts, Request};
 use crate::decide::fallback::{after_failure, NextPlan, Stop};
+use crate::decide::limits::is_worn_out;
 use crate::decide::plan::Plan;
-use crate::decide::policy::{Policy, INTERRUPTED_MAX, ROUNDS_MAX};
-use crate::decide::replacement::is_worn_out;
+use crate::decide::policy::{Policy, FAILED_MAX, INTERRUPTED_MAX, ROUNDS_MAX};
+use crate::decide::replacement::Replacement;
 use crate::device::disk::Op;
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::ops::by_hand::understood;
+use crate::ops::group::{Alone, Others};
 use crate::ops::inspect::{inspect, Ask, Closeness, Inspection};
 use crate::ops::lock::{lock, look_only, Locked};
 use crate::ops::prune::prune;
 use crate::ops::recover::recover;
 use crate::ops::replace::{roll_forward, Replaced};
 use crate::ops::run::Run;
+use crate::ops::scrub::Note;
 use crate::ops::store::{RecordStore, ReportEnd};
-use crate::ops::together::{Alone, Others};
 use crate::ops::verify::within_budget;
+use crate::ops::wipe;
 use crate::report::{DatabaseReport, Ending, LastFailure};
 
 /// Who asks for a run, and with which token.
@@ -35,39 +41,102 @@ pub struct BootRequest {
     pub request: Request,
     /// From a marker file or the kernel's command line; empty for an operator at a console.
     pub token: String,
+    /// What else is asked for there, where this was handled before.
+    pub next: Option<Box<BootRequest>>,
 }
 
-/// Brings one database to this firmware's schema, or says why not. What is forgotten once it has been said waits in [`PendingReport`].
+impl BootRequest {
+    /// By an operator at a console, or by nobody in particular.
+    pub fn of(request: Request) -> BootRequest {
+        BootRequest { request, token: String::new(), next: None }
+    }
+
+    /// The tokens of all that is asked for.
+    pub fn tokens(&self) -> Vec<String> {
+        std::iter::successors(Some(self), |asked| asked.next.as_deref())
+            .map(|asked| asked.token.clone())
+            .filter(|token| !token.is_empty())
+            .collect()
+    }
+}
+
+/// Brings one database to this firmware's schema, or says why not. What is forgotten once it has
+/// been said waits in [`PendingReport`].
 pub fn boot<'d>(
     device: &'d Device<'d>,
     asked: &BootRequest,
 ) -> (DatabaseReport, Option<PendingReport<'d>>) {
-    run(device, asked, &Alone)
-        .unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
+    booted(device, asked, &Alone, &mut Done::default())
+}
+
+/// The same beside others that may go together with it.
+///
+/// `done`: in, what was done when this database was only asked; out, that and what this run did.
+fn booted<'d>(
+    device: &'d Device<'d>,
+    asked: &BootRequest,
+    others: &dyn Others,
+    done: &mut Done,
+) -> (DatabaseReport, Option<PendingReport<'d>>) {
+    let (report, pending_report) = run(device, asked, others, done).unwrap_or_else(|failure| {
+        (done.told_by(DatabaseReport::failed(device, None, &failure)), None)
+    });
+    (report.asked_by(&asked.request), pending_report)
+}
+
+/// What was done on the way to a report, and belongs in it however the run ends.
+#[derive(Debug, Default)]
+struct Done {
+    /// Another database took the old one's place.
+    rolled: Vec<Replaced>,
+    /// Worth knowing, a sentence each.
+    notes: Vec<String>,
+}
+
+impl Done {
+    /// The report of a database that may not be opened, with all of it.
+    fn told_by(&self, mut report: DatabaseReport) -> DatabaseReport {
+        report.notes.extend(self.rolled.iter().filter_map(Replaced::loss_sentence));
+        report.after_replacement(&self.rolled).after(self.notes.clone())
+    }
 }
 
 fn run<'d>(
     device: &'d Device<'d>,
     asked: &BootRequest,
     others: &dyn Others,
+    done: &mut Done,
 ) -> Result<(DatabaseReport, Option<PendingReport<'d>>), Failure> {
     device.stop_here(Op("begin"))?;
-    device.disk().walk_anew(device.files.folder()); // what was mounted while another database was worked on counts
+    // What was mounted while another database was worked on counts.
+    device.disk().begin_in(device.files.folder());
     if let Some(report) = refused_untouched(device, asked)? {
         return Ok((report, None));
     }
     let locked = lock(device)?; // one migrator per database
-    let mut store = RecordStore::open(device, &locked)?;
-    let mut rolled = roll_forward_here(device, &locked, &mut store)?; // a ready file of an earlier boot takes its name
+    let mut store = RecordStore::open_to_begin(device, &locked)?;
+    // Nothing of what an operator gave up is looked at any more.
+    if wipe::finish(device, &locked, &mut store)? {
+        done.notes.push("a wipe that was cut off was finished first".to_owned());
+    }
+    // A ready file of an earlier boot takes its name.
+    done.rolled.extend(roll_forward_here(device, &locked, &mut store)?);
     understood(device, &store)?;
-    let asked = &still_asked(device, &locked, &mut store, asked, &rolled)?; // a token is honoured once
+    // A token is honoured once.
+    let asked = &still_asked(device, &locked, &mut store, asked, &done.rolled)?;
+    // What a scrub found is looked for.
+    let note = Note::of(device, &locked)?;
     let mut run = Run { device, locked: &locked, store: &mut store };
-    let mut report = fallbacks(&mut run, asked, others, &mut rolled)?; // inspect, decide, carry out, at most so often
+    // Inspect, decide, carry out, at most so often.
+    let mut report = fallbacks(&mut run, asked, note.found.is_some(), others, done)?;
+    scrubbed::tell(device, &note, &mut report);
     if !report.usable {
         report.last_failure = store
             .last_failure(false)
             .map(|failure| LastFailure::of(&device.settings.name, failure));
-        report.notes.extend(rolled.iter().filter_map(Replaced::loss_sentence));
+        report = done.told_by(report);
+    } else {
+        report = report.after(done.notes.clone());
     }
     if let Some(reason) = &locked.read_only {
         report.notes.push(reason.clone());
@@ -93,7 +162,8 @@ impl<'d> PendingReport<'d> {
         report: &DatabaseReport,
     ) -> PendingReport<'d> {
         let at_target = report.version == Some(device.catalog.target());
-        let reported = ReportEnd { at_target, said: report.must_be_closed };
+        let (said, losses) = (report.must_be_closed, report.told.clone());
+        let reported = ReportEnd { at_target, said, losses };
         let learns = (report.usable && store.must_learn(&reported)).then_some(reported);
         PendingReport { device, locked, store, learns, acted: report.operation.is_some() }
     }
@@ -103,10 +173,15 @@ impl<'d> PendingReport<'d> {
         self.locked.writable() && (self.learns.is_some() || self.acted)
     }
 
-    /// The report is out: its operation has ended, a loss in it has been said, a token in it is handled, old copies may go.
+    /// The report is out: its operation has ended, a loss in it has been said, a token in it is
+    /// handled, old copies may go.
     pub fn delivered(mut self) {
         if !self.locked.writable() {
             return;
+        }
+        if self.acted {
+            // While the record has the losses that were told just now: their sets stay.
+            prune(self.device, &self.store);
         }
         if let Some(reported) = &self.learns {
             if let Err(failure) = self.store.close_reported(self.device, reported) {
@@ -114,9 +189,6 @@ impl<'d> PendingReport<'d> {
                     if reported.said { "says once more what this one did" } else { "writes it" };
                 log::warn!("{}: {failure}; the next boot {next}.", self.device.settings.name);
             }
-        }
-        if self.acted {
-            prune(self.device, &self.store);
         }
     }
 }
@@ -129,6 +201,7 @@ pub fn look(device: &Device<'_>, request: Request) -> Result<(Facts, Plan), Fail
     let locked = look_only(device)?;
     let mut store = RecordStore::look(device)?;
     understood(device, &store)?;
+    store.no_wipe_waits(device)?;
     let ask = Ask { request: &request, tried: &[], closeness: Closeness::Boot, may_write: false };
     let seen = inspect(device, &locked, &mut store, &ask)?;
     let waiting =
@@ -149,7 +222,11 @@ fn refused_untouched(
     if device.disk().walk_to(&device.state.root).unwrap_or(false) {
         return Ok(None);
     }
-    let (facts, plan) = look(device, asked.request.clone())?;
+    let (facts, plan) = match look(device, asked.request.clone()) {
+        // It was here: that its folder was not seen is what the lock says better.
+        Err(failure) if failure.class == Class::Waits => return Ok(None),
+        looked => looked?,
+    };
     match plan {
         Plan::Refuse(refusal) => Ok(Some(DatabaseReport::ended(
             device,
@@ -178,24 +255,20 @@ fn roll_forward_here(
 fn fallbacks(
     run: &mut Run<'_>,
     asked: &BootRequest,
+    mut suspected: bool,
     others: &dyn Others,
-    rolled: &mut Vec<Replaced>,
+    done: &mut Done,
 ) -> Result<DatabaseReport, Failure> {
     let device = run.device;
     let policy = Policy::of(device.settings);
-    let (mut tried, mut notes): (Vec<Attempt>, Vec<String>) = (Vec::new(), Vec::new());
-    let mut closeness = first_look(run.store, &asked.request);
+    let mut tried: Vec<Replacement> = Vec::new();
+    let mut closeness = first_look(run.store, &asked.request, suspected);
     let mut next: Option<(Inspection, Plan)> = None;
     for _ in 0..ROUNDS_MAX {
+        let ask = Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
         let (seen, plan) = match next.take() {
             Some(fallback) => fallback,
-            None => {
-                let ask =
-                    Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
-                let seen = inspect(device, run.locked, run.store, &ask)?;
-                let plan = decide(&seen.facts, &policy);
-                (seen, plan)
-            }
+            None => looked(run, ask, &policy, &mut suspected, &mut closeness)?,
         };
         log::info!("{}: plan: {plan}.", device.settings.name);
         let facts = seen.facts.clone();
@@ -210,29 +283,17 @@ fn fallbacks(
                 closeness = Closeness::Everything;
             }
             Ok(Ending::LookAgain) => {}
-            Ok(Ending::Adopted(note)) => notes.push(note),
+            Ok(Ending::Adopted(note)) => done.notes.push(note),
             Ok(Ending::Repaired(replaced)) => {
                 closeness = Closeness::Boot;
-                rolled.push(replaced);
+                done.rolled.push(replaced);
             }
             Ok(ended) => {
-                return Ok(DatabaseReport::ended(device, &facts, &plan, ended, rolled).after(notes));
+                return Ok(DatabaseReport::ended(device, &facts, &plan, ended, &done.rolled));
             }
             Err(mut failure) => {
-                if failure.class == Class::Damaged
-                    && closeness == Closeness::Everything
-                    && matches!(
-                        plan,
-                        Plan::Migrate { .. } | Plan::MigrateCopy { .. } | Plan::Downgrade { .. }
-                    )
-                {
-                    // Everything was checked and is whole: what SQLite calls corrupt is the migration's own doing.
-                    failure.class = Class::Failed;
-                    run.store.count_failure(device, &failure);
-                }
-                let by_policy =
-                    after_failure(&plan, failure.class, &failure.to_string(), &facts, &policy);
-                match last_word(device, (&plan, &failure), by_policy, &facts) {
+                blame_the_migration(run, &plan, closeness, &mut failure);
+                match after(device, (&plan, &failure), &facts, &policy) {
                     NextPlan::Stop(Stop::AsItFailed) => {
                         return Ok(DatabaseReport::failed(device, Some(&facts), &failure))
                     }
@@ -240,12 +301,12 @@ fn fallbacks(
                         return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure))
                     }
                     NextPlan::LookForDamage => closeness = Closeness::Everything,
-                    NextPlan::Without(repair) => {
+                    NextPlan::Without(by) => {
                         log::warn!(
                             "{}: {failure}; what comes next in the configured order is tried.",
                             device.settings.name
                         );
-                        tried.push(repair);
+                        tried.push(by);
                     }
                     NextPlan::Plan(fallback) => {
                         log::warn!("{}: {failure}; next: {fallback}.", device.settings.name);
@@ -262,13 +323,82 @@ fn fallbacks(
     ))
 }
 
-fn first_look(store: &RecordStore, request: &Request) -> Closeness {
+fn look_and_decide(
+    run: &mut Run<'_>,
+    ask: &Ask<'_>,
+    policy: &Policy,
+) -> Result<(Inspection, Plan), Failure> {
+    let seen = inspect(run.device, run.locked, run.store, ask)?;
+    let plan = decide(&seen.facts, policy);
+    Ok((seen, plan))
+}
+
+/// What follows a failure by the policy, and by the product's last word on it.
+fn after(
+    device: &Device<'_>,
+    (plan, failure): (&Plan, &Failure),
+    facts: &Facts,
+    policy: &Policy,
+) -> NextPlan {
+    let by_policy = after_failure(plan, failure.class, &failure.to_string(), facts, policy);
+    last_word(device, (plan, failure), by_policy, facts)
+}
+
+/// Where everything was checked and is whole, what SQLite calls corrupt is the migration's own
+/// doing.
+fn blame_the_migration(
+    run: &mut Run<'_>,
+    plan: &Plan,
+    closeness: Closeness,
+    failure: &mut Failure,
+) {
+    if failure.class == Class::Damaged
+        && closeness == Closeness::Everything
+        && matches!(
+            plan,
+            Plan::Migrate { .. }
+                | Plan::MigrateCopy { .. }
+                | Plan::Replace { by: Replacement::Downgraded { .. }, .. }
+        )
+    {
+        failure.class = Class::Failed;
+        run.store.count_failure(run.device, failure);
+    }
+}
+
+/// Looks and decides. Where the medium does not give what a full check asks for, as at any boot:
+/// what a scrub has noted is no reason to keep an application from what it could read.
+fn looked(
+    run: &mut Run<'_>,
+    ask: Ask<'_>,
+    policy: &Policy,
+    suspected: &mut bool,
+    closeness: &mut Closeness,
+) -> Result<(Inspection, Plan), Failure> {
+    match look_and_decide(run, &ask, policy) {
+        Err(failure) if std::mem::take(suspected) && failure.class == Class::Storage => {
+            log::warn!("{}: {failure}; not checked in full.", run.device.settings.name);
+            *closeness = Closeness::Boot;
+            look_and_decide(run, &Ask { closeness: Closeness::Boot, ..ask }, policy)
+        }
+        looked => looked,
+    }
+}
+
+fn first_look(store: &RecordStore, request: &Request, suspected: bool) -> Closeness {
     match request {
+        Request::Boot | Request::Migrate if suspected => Closeness::Everything,
         // A technician is waiting: whatever is damaged is to be found now.
         Request::PurgeAndRetry => Closeness::Everything,
-        // It is refused where the file is still damaged: that costs no opening for a migration, which would be a write at each boot.
-        Request::Boot if is_worn_out(&store.open_operation()) => Closeness::Everything,
+        // It is refused where the file is still damaged: that costs no opening for a migration,
+        // which would be a write at each boot.
+        Request::Boot | Request::Migrate
+            if is_worn_out(&store.open_operation()) || store.failed_repairs() >= FAILED_MAX =>
+        {
+            Closeness::Everything
+        }
         Request::Boot
+        | Request::Migrate
         | Request::Retry
         | Request::Rollback
         | Request::Purge
@@ -276,7 +406,8 @@ fn first_look(store: &RecordStore, request: &Request) -> Closeness {
     }
 }
 
-/// A token is honoured once: one whose operation is done, or that was there when the record was lost, asks for nothing.
+/// A token is honoured once: one whose operation is done, or that was there when the record was
+/// lost, asks for nothing.
 fn still_asked(
     device: &Device<'_>,
     locked: &Locked,
@@ -287,10 +418,8 @@ fn still_asked(
     if asked.token.is_empty() {
         return Ok(asked.clone());
     }
+    store.present = asked.tokens();
     let open = store.record().open.clone();
-    let rolled_forward = open.is_some_and(|open| {
-        open.token == asked.token && rolled.iter().any(|done| done.operation == open.number)
-    });
     // Whether its operation is done, the database knows.
     let ask =
         Ask { request: &Request::Boot, tried: &[], closeness: Closeness::Boot, may_write: true };
@@ -303,18 +432,29 @@ fn still_asked(
         drop(seen);
         seen = inspect(device, locked, store, &ask)?;
     }
-    let committed = seen.history.as_ref().and_then(|history| history.token.as_deref())
-        == Some(asked.token.as_str());
-    // Or the ready file that had its operation's number: an application's hot journal may hide what the new database knows.
-    if !committed && !rolled_forward && !store.knows_token(&asked.token) {
-        // Its operation was cut off: it goes on with the tries it has left, and a word that stays does not make them endless.
-        let goes_on = store.open_token() == asked.token;
-        let worn_out =
-            asked.request == Request::Retry || store.tries().interrupted >= INTERRUPTED_MAX;
-        let request = if goes_on && worn_out { Request::Boot } else { asked.request.clone() };
-        return Ok(BootRequest { request, token: asked.token.clone() });
+    let in_the_database =
+        seen.history.as_ref().and_then(|history| history.token.clone()).unwrap_or_default();
+    // One that stays on the command line hides none behind it.
+    let mut left = Some(asked);
+    while let Some(asked) = left {
+        // Or the ready file that had its operation's number: an application's hot journal may hide
+        // what the new database knows.
+        let rolled_forward = open.as_ref().is_some_and(|open| {
+            open.token == asked.token && rolled.iter().any(|done| done.operation == open.number)
+        });
+        if in_the_database != asked.token && !rolled_forward && !store.knows_token(&asked.token) {
+            // Its operation was cut off: it goes on with the tries it has left, and a word that
+            // stays does not make them endless.
+            let goes_on = store.open_token() == asked.token;
+            let worn_out = asked.request == Request::Retry
+                || store.tries().interrupted >= INTERRUPTED_MAX
+                || is_worn_out(&store.open_operation());
+            let request = if goes_on && worn_out { Request::Boot } else { asked.request.clone() };
+            return Ok(BootRequest { token: asked.token.clone(), ..BootRequest::of(request) });
+        }
+        log::info!("{}: the request {} was handled before.", device.settings.name, asked.token);
+        store.remember_token(device, &asked.token);
+        left = asked.next.as_deref();
     }
-    log::info!("{}: the request {} was handled before.", device.settings.name, asked.token);
-    store.remember_token(device, &asked.token);
-    Ok(BootRequest { request: Request::Boot, token: String::new() })
+    Ok(BootRequest::of(Request::Boot))
 }

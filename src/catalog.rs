@@ -1,11 +1,13 @@
-//! Owns the shape of what a firmware image carries: configuration, migrations, directives, all constants.
-//! Promises: plain data, made by `bootmigrate-build` alone and already checked; versions strictly increase.
+//! Owns the shape of what a firmware image carries: configuration, migrations, directives, all
+//! constants.
+//! Promises: plain data, made by `bootmigrate-build` alone and already checked; versions strictly
+//! increase.
 //! Never parses or hashes anything at run time.
 
 pub use bootmigrate_model::catalog::{Checksums, ForeignKeys, Versions};
 
-/// Everything that one product embeds in its binary. Made by `bootmigrate_build::embed` and [`embedded!`](crate::embedded); its parts are
-/// no promise.
+/// Everything that one product embeds in its binary. Made by `bootmigrate_build::embed` and
+/// [`embedded!`](crate::embedded); its parts are no promise.
 ///
 /// ```
 /// const FIRMWARE: bootmigrate::Embedded = bootmigrate::embedded!();
@@ -23,9 +25,25 @@ pub struct Embedded {
     /// How a message names that file, for example `migrations/bootmigrate.toml`.
     #[doc(hidden)]
     pub configuration_file: &'static str,
+    /// What the build has read in this text, as `config::packed` writes it; `None` where no build
+    /// has.
+    #[doc(hidden)]
+    pub settings: Option<(&'static str, &'static [u8])>,
     /// One catalogue for each database, in the order of the configuration.
     #[doc(hidden)]
     pub databases: &'static [Catalog],
+}
+
+impl Embedded {
+    /// Of the stock binary: its catalogue comes from a file of the image.
+    #[doc(hidden)]
+    pub const NOTHING: Embedded = Embedded {
+        configuration: "",
+        version: "",
+        configuration_file: "",
+        settings: None,
+        databases: &[],
+    };
 }
 
 /// All schema migrations of this firmware for one database, oldest first.
@@ -35,7 +53,8 @@ pub struct Catalog {
     pub database: &'static str,
     /// How refinery's history is written where it is begun, or goes on beyond 32 bits.
     pub versions: Versions,
-    /// First 16 bytes of SHA-256 over versions, names and LF-normalised up SQL. Counts of tries belong to it.
+    /// First 16 bytes of SHA-256 over versions, names and LF-normalised up SQL. Counts of tries
+    /// belong to it.
     pub fingerprint: [u8; 16],
     /// Oldest first; versions strictly increase.
     pub migrations: &'static [Migration],
@@ -62,7 +81,8 @@ pub struct Migration {
     pub down: Option<&'static str>,
     /// What the comments at the head of the file ask for.
     pub directives: Directives,
-    /// This file was released before bootmigrate (`adopted_up_to`): its own transaction words are skipped.
+    /// This file was released before bootmigrate (`baseline_version`): its own transaction words
+    /// are skipped.
     pub adopted: bool,
 }
 
@@ -89,7 +109,8 @@ pub struct Directives {
     pub expect: &'static [Expect],
     /// `batch`: run again until it changes no row (data migrations only).
     pub batch: bool,
-    /// `needs-space = 2.0`, in per cent of the file's size (200), so that it stays comparable: see [`Directives::space_bytes`].
+    /// `needs-space = 2.0`, in per cent of the file's size (200), so that it stays comparable: see
+    /// [`Directives::space_bytes`].
     pub needs_space_percent: Option<u32>,
     /// `code revision=1`: a Rust migration is registered under this version.
     pub code_revision: Option<u32>,
@@ -108,7 +129,8 @@ impl Directives {
         code_revision: None,
     };
 
-    /// Bytes that must be free beside a database of this size before the migration begins; 0 where it does not say.
+    /// Bytes that must be free beside a database of this size before the migration begins; 0 where
+    /// it does not say.
     pub fn space_bytes(&self, size: u64) -> u64 {
         let percent = u64::from(self.needs_space_percent.unwrap_or(0));
         (size / 100).saturating_mul(percent).saturating_add(size % 100 * percent / 100)

@@ -47,11 +47,15 @@ fn what_a_unit_and_a_technician_type() {
     means("snapshot create", Action::Snapshot(SnapshotVerb::Create));
     means("snapshot restore v40-1 --db settings --yes", Action::Restore("v40-1".into()));
     means("doctor --full", Action::Doctor { full: true });
+    means("scrub", Action::Scrub);
     means("bundle -", Action::Bundle("-".into()));
     means("plan --sql", Action::Plan { sql: true });
     means("mark-good --db settings", Action::MarkGood);
-    means("adopt --db settings --from sqlx", Action::Adopt { from: Some("sqlx".into()), at: None });
-    means("adopt --db settings --at 12", Action::Adopt { from: None, at: Some(12) });
+    means(
+        "baseline --db settings --from sqlx",
+        Action::Adopt { from: Some("sqlx".into()), at: None },
+    );
+    means("baseline --db settings --at 12", Action::Adopt { from: None, at: Some(12) });
     means("run --help", Action::Help("run".into()));
     means("snapshot --help", Action::Help("snapshot".into()));
     means("bundle -h", Action::Help("bundle".into()));
@@ -113,8 +117,8 @@ fn every_mistake_has_one_sentence_that_names_the_word() {
     refuses("run --", "`--` must be followed by a program");
     refuses("purge --db x", "`purge` discards all rows of the database; say --yes");
     refuses("purge --yes", "`purge` needs --db NAME: the database must be named");
-    refuses("adopt --from sqlx", "`adopt` needs --db NAME: the database must be named");
-    refuses("adopt --db x --at twelve", "--at twelve is not a whole number");
+    refuses("baseline --from sqlx", "`baseline` needs --db NAME: the database must be named");
+    refuses("baseline --db x --at twelve", "--at twelve is not a whole number");
     refuses("run --at 3", "--at does not go with `run`; see `bootmigrate --help`");
     refuses("ready", "`ready` needs --db NAME");
     refuses("run -q -v", "-q and -v exclude each other");
@@ -176,10 +180,13 @@ const RIGHT: &[&str] = &[
     "lost drop --db settings --yes lost_child",
     "lost retry --db settings lost_child",
     "doctor",
+    "scrub",
     "bundle bundle.json",
     "mark-good",
-    "adopt --db settings --at 40",
+    "baseline --db settings --at 40",
     "purge --db settings --yes",
+    "salvage --db settings --into /nowhere",
+    "wipe --db settings",
 ];
 
 /// The command of the description that a line begins with.

@@ -1,5 +1,7 @@
-//! Owns [`Failure`]: which op, on what, because of whom; and its [`Class`], the only thing decisions look at.
-//! Promises: the class is a whitelist (docs/design.md, "The fallbacks"); what is not proven stops and touches nothing.
+//! Owns [`Failure`]: which op, on what, because of whom; and its [`Class`], the only thing
+//! decisions look at.
+//! Promises: the class is a whitelist (docs/design.md, "The fallbacks"); what is not proven stops
+//! and touches nothing.
 //! Never repeats its source in its own text; never printed but by the report.
 
 pub mod called;
@@ -14,7 +16,8 @@ use std::path::{Path, PathBuf};
 use exit::Exit;
 use kind::{Untrusted, WrongKind};
 
-/// The name of one place in the protocol where something durable changes. A test breaks exactly one place by it.
+/// The name of one place in the protocol where something durable changes. A test breaks exactly one
+/// place by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Op(pub &'static str);
 
@@ -27,15 +30,18 @@ impl fmt::Display for Op {
 /// What a failure means for the fallbacks and for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// The migration's own statements, foreign keys or `expect` queries failed. Counted; may lead to a fallback. Exit 10.
+    /// The migration's own statements, foreign keys or `expect` queries failed. Counted; may lead
+    /// to a fallback. Exit 10.
     Failed,
-    /// SQLite says that the file is corrupt. Proven only when seen twice over a fresh, locked connection. Exit 17.
+    /// SQLite says that the file is corrupt. Proven only when seen twice over a fresh, locked
+    /// connection. Exit 17.
     Damaged,
     /// Somebody has the database open. Exit 13.
     InUse,
     /// Not enough space. Exit 14.
     NoSpace,
-    /// Read-only, an I/O error, no memory, or anything else that the storage or the system did. Exit 15.
+    /// Read-only, an I/O error, no memory, or anything else that the storage or the system did.
+    /// Exit 15.
     Storage,
     /// A path, link or file that is not ours to touch. Exit 16.
     NotOurs,
@@ -114,7 +120,8 @@ pub enum Lack {
     Quota,
 }
 
-/// Where in a migration's text, or in the configuration, something happened. Line and column count from 1, the column in characters.
+/// Where in a migration's text, or in the configuration, something happened. Line and column count
+/// from 1, the column in characters.
 ///
 /// ```
 /// fn for_an_editor(place: &bootmigrate::Place) -> String {
@@ -154,15 +161,19 @@ pub struct Failure {
     pub cause: String,
     /// Where in a migration.
     pub place: Option<Place>,
-    /// COMMIT failed, and the database reads as this version all the same: only the next boot knows what storage has kept.
+    /// COMMIT failed, and the database reads as this version all the same: only the next boot knows
+    /// what storage has kept.
     pub unconfirmed: Option<i64>,
+    /// A ready file is left, whoever stands in its way: the next boot goes on with it.
+    pub ready_left: bool,
     /// Rows or names that belong to the cause, one a line (foreign keys, holders).
     pub details: Vec<String>,
     /// For [`Class::NoSpace`]: bytes that must be free before it is worth another try.
     pub bytes_needed: Option<u64>,
     /// For [`Class::NoSpace`]: what there was too little of, where that is known.
     pub lack: Option<Lack>,
-    /// Bytes that the file could have at most, where a migration has set such a limit (`PRAGMA max_page_count`).
+    /// Bytes that the file could have at most, where a migration has set such a limit (`PRAGMA
+    /// max_page_count`).
     pub size_limit: Option<u64>,
     /// SQLite's extended code, where SQLite said it.
     pub sqlite_code: Option<i32>,
@@ -178,6 +189,7 @@ impl Failure {
             cause: cause.into(),
             place: None,
             unconfirmed: None,
+            ready_left: false,
             details: Vec::new(),
             bytes_needed: None,
             lack: None,
@@ -191,9 +203,9 @@ impl Failure {
         Failure::new(Class::Interrupted, op, "a stop signal came")
     }
 
-    /// What an operation on one of our own files said: full is [`Class::NoSpace`], a file in a folder's place
-    /// [`Class::Missing`], anything but a file in a file's place or what somebody else has put there [`Class::NotOurs`], everything else
-    /// [`Class::Storage`].
+    /// What an operation on one of our own files said: full is [`Class::NoSpace`], a file in a
+    /// folder's place [`Class::Missing`], anything but a file in a file's place or what somebody
+    /// else has put there [`Class::NotOurs`], everything else [`Class::Storage`].
     pub fn io(op: Op, path: &Path, error: &io::Error) -> Failure {
         if let Some(wrong) = WrongKind::of(error) {
             let class = if wrong.wants_folder() { Class::Missing } else { Class::NotOurs };
@@ -238,6 +250,13 @@ impl Failure {
         self
     }
 
+    /// Says that a ready file is left.
+    #[must_use]
+    pub fn leaving_ready(mut self) -> Failure {
+        self.ready_left = true;
+        self
+    }
+
     /// Keeps SQLite's extended code.
     #[must_use]
     pub fn code(mut self, code: Option<i32>) -> Failure {
@@ -245,7 +264,8 @@ impl Failure {
         self
     }
 
-    /// Adds what the operating system said to SQLite, where that is a lack of room: SQLite makes an I/O error of a quota.
+    /// Adds what the operating system said to SQLite, where that is a lack of room: SQLite makes an
+    /// I/O error of a quota.
     #[must_use]
     pub fn because(mut self, system: Option<io::Error>) -> Failure {
         let Some(error) = system else { return self };
@@ -259,12 +279,16 @@ impl Failure {
         self
     }
 
-    /// It was the limit that a migration has set, where there is one: the migration's failure, not the disk's.
+    /// It was the limit that a migration has set, where there is one: the migration's failure, not
+    /// the disk's.
     #[must_use]
     pub fn of_its_limit(mut self) -> Failure {
         if let Some(limit) = self.size_limit {
             self.class = Class::Failed;
-            self.cause = format!("the database would be larger than the {limit} bytes that PRAGMA max_page_count allows");
+            self.cause = format!(
+                "the database would be larger than the {limit} bytes that PRAGMA max_page_count \
+                 allows"
+            );
         }
         self
     }
@@ -275,6 +299,24 @@ impl Failure {
         self.bytes_needed = Some(bytes);
         self
     }
+}
+
+/// What stands before the contents of a row, which `show_rows` lets a sentence have.
+const ROW_FOLLOWS: &str = ", and a row has: ";
+/// What stands in their place.
+pub const ROW_LEFT_OUT: &str = "(content of a row, left out; see show_rows)";
+
+/// A cause with the contents of a row, for a sentence and the report of this run alone.
+pub fn with_row(cause: &str, row: &str) -> String {
+    format!("{cause}{ROW_FOLLOWS}{row}")
+}
+
+/// The same without them: what is kept, or leaves the device, has no row of a table in it.
+pub fn without_row(words: &str) -> String {
+    words.split_once(ROW_FOLLOWS).map_or_else(
+        || words.to_owned(),
+        |(before, _)| format!("{before}{ROW_FOLLOWS}{ROW_LEFT_OUT}"),
+    )
 }
 
 impl Failure {
@@ -295,7 +337,7 @@ impl Failure {
 }
 
 /// An operating system error in words, with its number, which is what support asks for.
-fn describe(error: &io::Error) -> String {
+pub(crate) fn describe(error: &io::Error) -> String {
     let text = error.to_string();
     let words = text.split(" (os error").next().unwrap_or(&text).to_lowercase();
     match error.raw_os_error() {

@@ -1,5 +1,6 @@
 //! Owns the catalogue of a product that embeds its migrations with refinery's own macro.
-//! Promises: what refinery would refuse or run out of order is refused before anything is opened; checksums are those of both refineries.
+//! Promises: what refinery would refuse or run out of order is refused before anything is opened;
+//! checksums are those of both refineries.
 //! Never reads a directive or a way back: refinery has none.
 
 use refinery_core::{Migration as Theirs, Runner, SchemaVersion};
@@ -12,10 +13,12 @@ use crate::sums;
 /// How a message names the text of the configuration.
 const CONFIGURATION_FILE: &str = "bootmigrate.toml";
 
-/// The runner's migrations as the catalogue of the first database of this configuration. It is kept until the process ends.
+/// The runner's migrations as the catalogue of the first database of this configuration. It is kept
+/// until the process ends.
 ///
 /// # Errors
-/// One sentence about the migrations; what is wrong with the configuration is found where it is read.
+/// One sentence about the migrations; what is wrong with the configuration is found where it is
+/// read.
 pub fn embedded(runner: &Runner, configuration: &'static str) -> Result<Embedded, String> {
     let source = Source { file: CONFIGURATION_FILE, text: configuration };
     let settings = config::read(source, &[], UnknownKey::Warn).ok();
@@ -28,6 +31,7 @@ pub fn embedded(runner: &Runner, configuration: &'static str) -> Result<Embedded
         configuration,
         version: "",
         configuration_file: CONFIGURATION_FILE,
+        settings: None,
         databases: databases.leak(),
     })
 }
@@ -77,11 +81,14 @@ fn migration(theirs: &Theirs, settings: &DatabaseSettings) -> Result<Migration, 
     let sql = theirs.sql().ok_or_else(|| format!("{file} has no text"))?;
     let (int4, int8) = sums::of_refinery(version, theirs.name(), sql);
     if ![int4, int8].iter().any(|[as_it_is, _]| *as_it_is == theirs.checksum()) {
-        return Err(format!("{file} has another checksum than refinery 0.10 gives it; build bootmigrate with the product's refinery"));
+        return Err(format!(
+            "{file} has another checksum than refinery 0.10 gives it; build bootmigrate with the \
+             product's refinery"
+        ));
     }
-    let adopted = settings.adopted_up_to.is_some_and(|last| version <= last);
+    let adopted = settings.baseline_version.is_some_and(|last| version <= last);
     let enforced =
-        adopted && settings.adopted_foreign_keys == Some(true) && !turns_foreign_keys_off(sql);
+        adopted && settings.baseline_foreign_keys == Some(true) && !turns_foreign_keys_off(sql);
     Ok(Migration {
         version,
         name: theirs.name().to_owned().leak(),
@@ -103,7 +110,7 @@ fn migration(theirs: &Theirs, settings: &DatabaseSettings) -> Result<Migration, 
 mod tests {
     use super::*;
 
-    const SETTINGS: &str = "slots = \"single\"\n[databases.notes]\nadopted_up_to = 1\n";
+    const SETTINGS: &str = "slots = \"single\"\n[databases.notes]\nbaseline_version = 1\n";
 
     fn read(files: &[(&str, &str)]) -> Result<Embedded, String> {
         let files: Vec<Theirs> =
@@ -146,7 +153,8 @@ mod tests {
 
     #[test]
     fn adopted_files_run_with_foreign_keys_enforced_where_the_key_says_so() {
-        let settings = "slots = \"single\"\n[databases.notes]\nadopted_up_to = 2\nadopted_foreign_keys = \"enforced\"\n";
+        let settings = "slots = \"single\"\n[databases.notes]\nbaseline_version = \
+                        2\nbaseline_foreign_keys = \"enforced\"\n";
         let rebuild = "PRAGMA foreign_keys = OFF; DROP TABLE a;";
         let files = [
             ("V1__one", "DELETE FROM a;"),

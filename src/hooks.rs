@@ -1,13 +1,16 @@
 //! Owns what a product may observe of a run, and its word on what follows a migration that failed.
-//! Promises: plain data and callbacks that do nothing by default; an answer that is not allowed gives way to the policy's.
+//! Promises: plain data and callbacks that do nothing by default; an answer that is not allowed
+//! gives way to the policy's.
 //! Never has an effect of its own: `boot` and `ops` call them, `decide` bounds the answer.
 
 use crate::error::Place;
 
-/// Callbacks of a product, registered with [`Migrator::hooks`](crate::Migrator::hooks). Each has a default that does nothing.
+/// Callbacks of a product, registered with [`Migrator::hooks`](crate::Migrator::hooks). Each has a
+/// default that does nothing.
 ///
-/// All but [`Hooks::after_failure`] only observe: what they return or do changes nothing, and a panic is logged and forgotten. They run in
-/// the middle of a boot, so they should be quick, and must leave the databases alone. Commands that only look, and `rehearse`, call none.
+/// All but [`Hooks::after_failure`] only observe: what they return or do changes nothing, and a
+/// panic is logged and forgotten. They run in the middle of a boot, so they should be quick, and
+/// must leave the databases alone. Commands that only look, and `rehearse`, call none.
 ///
 /// ```
 /// use bootmigrate::{DatabaseResult, Hooks, MigrationInfo, Migrator};
@@ -34,7 +37,8 @@ pub trait Hooks: Send {
         let _ = database;
     }
 
-    /// A database is done with, its ready file is written. The whole report is what [`Migrator::boot`](crate::Migrator::boot) returns.
+    /// A database is done with, its ready file is written. The whole report is what
+    /// [`Migrator::boot`](crate::Migrator::boot) returns.
     fn after_database(&self, result: &DatabaseResult<'_>) {
         let _ = result;
     }
@@ -44,16 +48,20 @@ pub trait Hooks: Send {
         let _ = migration;
     }
 
-    /// The statements of a migration have run. Nothing is committed yet: a later one, or the verification, may still undo it.
+    /// The statements of a migration have run. Nothing is committed yet: a later one, or the
+    /// verification, may still undo it.
     fn after_migration(&self, migration: &MigrationInfo<'_>) {
         let _ = migration;
     }
 
-    /// A migration failed, and everything of it was rolled back: the last word on what follows. The default is the policy's own answer.
+    /// A migration failed, and everything of it was rolled back: the last word on what follows. The
+    /// default is the policy's own answer.
     ///
-    /// An answer that is not in [`FailureInfo::allowed`] counts as the policy's: a purge follows only where the configuration or the
-    /// operator allowed one, and a snapshot is restored only where one of an earlier version is kept and `on_damage` names it. Whatever is answered, the
-    /// failure is counted, data that goes is reported (exit code 11), and the old files are kept in quarantine.
+    /// An answer that is not in [`FailureInfo::allowed`] counts as the policy's: a purge follows
+    /// only where the configuration or the operator allowed one, and a snapshot is restored only
+    /// where one of an earlier version is kept and `on_damage` names it. Whatever is answered, the
+    /// failure is counted, data that goes is reported (exit code 11), and the old files are kept in
+    /// quarantine.
     ///
     /// ```
     /// use bootmigrate::{AfterFailure, FailureInfo, Hooks};
@@ -81,13 +89,14 @@ pub trait Hooks: Send {
 pub enum AfterFailure {
     /// The database stays as it was, whole, at its old version (exit code 10). Always allowed.
     Keep,
-    /// The newest good snapshot of an earlier version takes its place and is migrated; changes made after it are lost, and reported. Where that
-    /// fails too, the database stays as with [`AfterFailure::Keep`].
+    /// The newest good snapshot of an earlier version takes its place and is migrated; changes made
+    /// after it are lost, and reported. Where that fails too, the database stays as with
+    /// [`AfterFailure::Keep`].
     Restore,
     /// A fresh database takes its place, with the rows that `carry_over` names.
     Purge,
-    /// As [`AfterFailure::Keep`], and the run ends: the databases that come after it are left for the next boot (exit code 20). Always
-    /// allowed.
+    /// As [`AfterFailure::Keep`], and the run ends: the databases that come after it are left for
+    /// the next boot (exit code 20). Always allowed.
     Stop,
 }
 

@@ -1,9 +1,12 @@
-//! Owns bootmigrate as a library: inside a supervisor, an application that waits, a test of the product's migrations.
-//! Promises: the same run as the command line's `run`; a callback runs when everything is written, and its panic stops there.
+//! Owns bootmigrate as a library: inside a supervisor, an application that waits, a test of the
+//! product's migrations.
+//! Promises: the same run as the command line's `run`; a callback runs when everything is written,
+//! and its panic stops there.
 //! Never handles the caller's SIGTERM, and opens for nobody what is not ready.
 
 mod error;
 pub mod testing;
+mod validation;
 
 use std::ffi::OsString;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -19,21 +22,21 @@ use crate::decide::facts::Request;
 use crate::device::clock::SystemClock;
 use crate::device::disk::SystemDisk;
 use crate::device::memory;
-use crate::device::sqlite::application::{self, Connection, Problem};
+use crate::device::signals;
+use crate::device::sqlite::application::{self, Connection};
 use crate::device::sqlite::registered::{CodeError, Registered};
 use crate::device::sqlite::Sqlite;
-use crate::device::supervisor::forget_signals;
 use crate::device::Environment;
 use crate::error::called::call;
-use crate::error::Place;
 use crate::hooks::Hooks;
 use crate::packed::Choose;
 use crate::report::{DatabaseReport, RunReport};
-use crate::{commands, config, firmware_version, Carried};
+use crate::{commands, firmware_version, Carried};
 pub use error::Error;
+use validation::validate;
 
-/// A run that a program of your own makes. The builder's methods say how; [`boot`](Migrator::boot), [`main`](Migrator::main) and
-/// [`open`](Migrator::open) do it.
+/// A run that a program of your own makes. The builder's methods say how; [`boot`](Migrator::boot),
+/// [`main`](Migrator::main) and [`open`](Migrator::open) do it.
 ///
 /// ```
 /// use bootmigrate::Migrator;
@@ -81,10 +84,11 @@ impl Migrator {
         }
     }
 
-    /// With what `refinery::embed_migrations!` embedded, and the text of a `bootmigrate.toml` with one database: snapshots, swaps,
-    /// fallbacks, ready files and the whole command line for a product that has refinery today. Its migrations have no directives, no
-    /// down SQL and no build that looks at them; a version that refinery would refuse, and a file `U…`, are refused (exit code 2)
-    /// before anything is opened.
+    /// With what `refinery::embed_migrations!` embedded, and the text of a `bootmigrate.toml` with
+    /// one database: snapshots, swaps, fallbacks, ready files and the whole command line for a
+    /// product that has refinery today. Its migrations have no directives, no down SQL and no build
+    /// that looks at them; a version that refinery would refuse, and a file `U…`, are refused (exit
+    /// code 2) before anything is opened.
     ///
     /// ```ignore
     /// mod embedded {
@@ -102,6 +106,7 @@ impl Migrator {
             configuration: settings,
             version: "",
             configuration_file: "bootmigrate.toml",
+            settings: None,
             databases: &[],
         };
         match crate::from_refinery::embedded(runner, settings) {
@@ -131,14 +136,16 @@ impl Migrator {
         self
     }
 
-    /// Raised by the caller, this ends the run at the next place where that costs nothing (exit code 20 in the report).
+    /// Raised by the caller, this ends the run at the next place where that costs nothing (exit
+    /// code 20 in the report).
     ///
     /// ```
     /// use std::sync::{atomic::AtomicBool, Arc};
     ///
     /// let device = tempfile::tempdir()?;
     /// let stop = Arc::new(AtomicBool::new(true)); // by the supervisor's own SIGTERM handler
-    /// let migrator = bootmigrate::Migrator::new(bootmigrate::embedded!()).root(device.path()).stop(Arc::clone(&stop));
+    /// let migrator = bootmigrate::Migrator::new(bootmigrate::embedded!());
+    /// let migrator = migrator.root(device.path()).stop(Arc::clone(&stop));
     /// assert_eq!(migrator.boot()?.exit, 20);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -148,21 +155,24 @@ impl Migrator {
         self
     }
 
-    /// Called for each database that lost rows, after its report, record and ready file are written: whatever it does,
-    /// a panic included, changes nothing of that. By [`Migrator::boot`] alone: [`Migrator::main`] says it on standard error.
+    /// Called for each database that lost rows, after its report, record and ready file are
+    /// written: whatever it does, a panic included, changes nothing of that. By [`Migrator::boot`]
+    /// alone: [`Migrator::main`] says it on standard error.
     #[must_use]
     pub fn on_data_loss(mut self, callback: impl Fn(&DatabaseReport) + Send + 'static) -> Migrator {
         self.on_loss.push(Box::new(callback));
         self
     }
 
-    /// The code of the migration of this version whose file says `code revision=N`. It runs after that file's own statements, in the
-    /// one transaction of everything pending. Whatever it does, the transaction is ended by bootmigrate alone: BEGIN, COMMIT, ATTACH
-    /// and the like are refused as in SQL, an error or a panic fails the migration (exit code 10, the database as it was), and
-    /// what runs on after SQLite has rolled back by itself is rolled back too.
+    /// The code of the migration of this version whose file says `code revision=N`. It runs after
+    /// that file's own statements, in the one transaction of everything pending. Whatever it does,
+    /// the transaction is ended by bootmigrate alone: BEGIN, COMMIT, ATTACH and the like are
+    /// refused as in SQL, an error or a panic fails the migration (exit code 10, the database as it
+    /// was), and what runs on after SQLite has rolled back by itself is rolled back too.
     ///
-    /// It must change nothing but this database, and must work on an empty one: it runs again after a power cut, and in memory where
-    /// schemas are compared. Raise the revision when the code changes.
+    /// It must change nothing but this database, and must work on an empty one: it runs again after
+    /// a power cut, and in memory where schemas are compared. Raise the revision when the code
+    /// changes.
     ///
     /// ```no_run
     /// # fn seal(_: &str) -> String { String::new() }
@@ -186,23 +196,32 @@ impl Migrator {
         self
     }
 
-    /// Called with every connection that is opened, before anything is read: the live database, copies of it, databases that are built
-    /// beside it or in memory to compare schemas, and the one that [`Migrator::open`] hands out. It registers what the application's
-    /// schema uses and SQLite does not have: functions, collations, modules of virtual tables, tokenizers, extensions.
+    /// Called with every connection that is opened, before anything is read: the live database,
+    /// copies of it, databases that are built beside it or in memory to compare schemas, and the
+    /// one that [`Migrator::open`] hands out. It registers what the application's schema uses and
+    /// SQLite does not have: functions, collations, modules of virtual tables, tokenizers,
+    /// extensions.
     ///
-    /// A function that a CHECK, an index, a generated column, a view or a trigger calls needs `SQLITE_INNOCUOUS`: bootmigrate, which
-    /// often runs as root, does not trust a schema with any other. No SQL runs in here but a `SELECT` of functions (as
-    /// `SELECT load_extension('…')`): everything else is refused. Where it fails or panics that is said once, and the run goes on:
-    /// what needs a missing function fails, and names it. Features of rusqlite beyond `functions` and `collation` (as `vtab`,
-    /// `load_extension`) are turned on by the product's own dependency on the same version of rusqlite ([`crate::rusqlite`]).
+    /// A function that a CHECK, an index, a generated column, a view or a trigger calls needs
+    /// `SQLITE_INNOCUOUS`: bootmigrate, which often runs as root, does not trust a schema with any
+    /// other. No SQL runs in here but a `SELECT` of functions (as `SELECT load_extension('…')`):
+    /// everything else is refused. Where it fails or panics that is said once, and the run goes on:
+    /// what needs a missing function fails, and names it. Features of rusqlite beyond `functions`
+    /// and `collation` (as `vtab`, `load_extension`) are turned on by the product's own dependency
+    /// on the same version of rusqlite ([`crate::rusqlite`]).
     ///
     /// ```
     /// use bootmigrate::rusqlite::functions::FunctionFlags;
     /// use bootmigrate::{Connection, Migrator};
     ///
-    /// let migrator = Migrator::new(bootmigrate::embedded!()).on_connection(|connection: &Connection| {
-    ///     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    ///     connection.create_scalar_function("slug", 1, flags, |context| Ok(context.get::<String>(0)?.to_lowercase()))?;
+    /// let migrator = Migrator::new(bootmigrate::embedded!());
+    /// let migrator = migrator.on_connection(|connection: &Connection| {
+    ///     let flags = FunctionFlags::SQLITE_UTF8
+    ///         | FunctionFlags::SQLITE_DETERMINISTIC
+    ///         | FunctionFlags::SQLITE_INNOCUOUS;
+    ///     connection.create_scalar_function("slug", 1, flags, |context| {
+    ///         Ok(context.get::<String>(0)?.to_lowercase())
+    ///     })?;
     ///     connection.create_collation("backwards", |one, other| other.cmp(one))?;
     ///     Ok(())
     /// });
@@ -217,23 +236,25 @@ impl Migrator {
         self
     }
 
-    /// What the program is called in help and advice: `gateway`, or `gateway db` where these commands stand behind a word of the product's own.
-    /// Without it, the name by which the process was started. One process has one name: the first.
+    /// What the program is called in help and advice: `gateway`, or `gateway db` where these
+    /// commands stand behind a word of the product's own. Without it, the name by which the process
+    /// was started. One process has one name: the first.
     #[must_use]
     pub fn program(mut self, name: impl Into<String>) -> Migrator {
         self.program = Some(name.into());
         self
     }
 
-    /// The product's version, for `--version`. Without it, that of the package whose build script embedded the migrations.
+    /// The product's version, for `--version`. Without it, that of the package whose build script
+    /// embedded the migrations.
     #[must_use]
     pub fn version(mut self, version: &'static str) -> Migrator {
         self.embedded.version = version;
         self
     }
 
-    /// The whole command line, with the code that is registered: what a product's own `main` returns. Paths and names are those
-    /// of its arguments.
+    /// The whole command line, with the code that is registered: what a product's own `main`
+    /// returns. Paths and names are those of its arguments.
     ///
     /// ```no_run
     /// fn main() -> std::process::ExitCode {
@@ -244,8 +265,9 @@ impl Migrator {
         self.main_from(std::env::args_os().skip(1))
     }
 
-    /// As [`Migrator::main`], with these arguments, without a program's name: for a program that has others of its own before them. The process
-    /// is bootmigrate's from here on: a panic ends it.
+    /// As [`Migrator::main`], with these arguments, without a program's name: for a program that
+    /// has others of its own before them. The process is bootmigrate's from here on: a panic ends
+    /// it.
     ///
     /// ```no_run
     /// fn main() -> std::process::ExitCode {
@@ -276,15 +298,16 @@ impl Migrator {
         }
     }
 
-    /// Callbacks for what happens in a run, and a last word on what follows a migration that failed. Of two the later ones count.
+    /// Callbacks for what happens in a run, and a last word on what follows a migration that
+    /// failed. Of two the later ones count.
     #[must_use]
     pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Migrator {
         self.code.add_hooks(hooks);
         self
     }
 
-    /// For a product's own test: every migration of every database runs on an empty one, in order, with the code that is registered, and
-    /// leaves a schema that an application can use.
+    /// For a product's own test: every migration of every database runs on an empty one, in order,
+    /// with the code that is registered, and leaves a schema that an application can use.
     ///
     /// ```
     /// bootmigrate::Migrator::new(bootmigrate::embedded!()).validate()?;
@@ -298,7 +321,8 @@ impl Migrator {
         validate(&self.embedded, Some(&self.code))
     }
 
-    /// A database in memory at this version, as this firmware's migrations make it, with what is registered; it has no history.
+    /// A database in memory at this version, as this firmware's migrations make it, with what is
+    /// registered; it has no history.
     ///
     /// ```
     /// let migrator = bootmigrate::Migrator::new(bootmigrate::embedded!());
@@ -308,13 +332,15 @@ impl Migrator {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Configuration`] where this firmware does not know the database or the version; [`Error::Migrations`].
+    /// [`Error::Configuration`] where this firmware does not know the database or the version;
+    /// [`Error::Migrations`].
     pub fn at(&self, database: &str, version: i64) -> Result<Connection, Error> {
         self.known()?;
         testing::with(&self.embedded, database, version, Some(&self.code))
     }
 
-    /// Does what the unit does at boot, and returns what happened. A migration that fails is part of the report, and no error.
+    /// Does what the unit does at boot, and returns what happened. A migration that fails is part
+    /// of the report, and no error.
     ///
     /// ```
     /// use bootmigrate::Migrator;
@@ -335,12 +361,12 @@ impl Migrator {
         let handled = |error| Error::System {
             sentence: format!("SIGIO and SIGXFSZ cannot be handled: {error}"),
         };
-        forget_signals().map_err(handled)?;
+        signals::forget().map_err(handled)?;
         self.program.iter().for_each(|name| call(name));
         let disk = SystemDisk::default();
         let command = self.command(Action::Run { request: Request::Boot, program: Vec::new() })?;
         let settings = commands::settings(&self.embedded, &command, &disk)?;
-        memory::bound(u64::from(settings.memory_max_mib) << 20);
+        memory::bound(u64::from(settings.memory_mib) << 20);
         let environment = self.environment(&disk, command.root.clone());
         let devices = commands::devices(&self.embedded, &settings, &environment)
             .map_err(Error::configuration)?;
@@ -363,8 +389,8 @@ impl Migrator {
         Ok(report)
     }
 
-    /// Opens a database that is ready, as an application should: no file is made, foreign keys are on, and it waits for locks.
-    /// Runs nothing.
+    /// Opens a database that is ready, as an application should: no file is made, foreign keys are
+    /// on, and it waits for locks. Runs nothing.
     ///
     /// ```
     /// use bootmigrate::Migrator;
@@ -372,13 +398,15 @@ impl Migrator {
     /// let device = tempfile::tempdir()?;
     /// let migrator = Migrator::new(bootmigrate::embedded!()).root(device.path());
     /// let _ = migrator.boot()?;
-    /// let sites: i64 = migrator.open("settings")?.query_row("SELECT count(*) FROM site", [], |row| row.get(0))?;
+    /// let settings = migrator.open("settings")?;
+    /// let sites: i64 = settings.query_row("SELECT count(*) FROM site", [], |row| row.get(0))?;
     /// assert_eq!(sites, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::NotReady`]; [`Error::Configuration`] where there is no such database; [`Error::System`] where SQLite cannot open it.
+    /// [`Error::NotReady`]; [`Error::Configuration`] where there is no such database;
+    /// [`Error::System`] where SQLite cannot open it.
     pub fn open(&self, name: &str) -> Result<Connection, Error> {
         let disk = SystemDisk::default();
         let command = self.command(Action::Ready)?;
@@ -434,66 +462,4 @@ impl Migrator {
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path)
         .map_err(|error| Error::configuration(format!("{} is no path: {error}", path.display())))
-}
-
-impl Embedded {
-    /// As [`Migrator::validate`], for a product that registers no code.
-    ///
-    /// ```
-    /// bootmigrate::embedded!().validate()?;
-    /// # Ok::<(), bootmigrate::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Migrations`] with every problem.
-    pub fn validate(&self) -> Result<(), Error> {
-        validate(self, None)
-    }
-}
-
-fn validate(embedded: &Embedded, code: Option<&Registered>) -> Result<(), Error> {
-    let source = config::Source { file: embedded.configuration_file, text: embedded.configuration };
-    let settings =
-        config::read(source, &[], config::UnknownKey::Warn).map_err(commands::Mistake::from)?;
-    let oldest = |name: &str| {
-        settings
-            .databases
-            .iter()
-            .find(|database| database.name == name)
-            .and_then(|database| database.sqlite_min)
-    };
-    let problems = embedded.databases.iter().flat_map(|catalog| {
-        let oldest = oldest(catalog.database);
-        application::problems(catalog, catalog.target(), code, oldest).1
-    });
-    match problems.collect::<Vec<_>>() {
-        problems if problems.is_empty() => Ok(()),
-        problems => Err(Error::from(problems)),
-    }
-}
-
-impl From<Vec<Problem>> for Error {
-    fn from(problems: Vec<Problem>) -> Error {
-        let place = problems.iter().find_map(|problem| problem.place.clone());
-        Error::Migrations {
-            problems: problems.into_iter().map(|problem| problem.text).collect(),
-            place,
-        }
-    }
-}
-
-impl From<commands::Mistake> for Error {
-    fn from(mistake: commands::Mistake) -> Error {
-        let place = mistake.at.map(|(file, line, column)| Place {
-            file,
-            version: 0,
-            line,
-            column,
-            text: String::new(),
-            caret: column,
-            statement: 0,
-            statements: 0,
-        });
-        Error::Configuration { sentence: mistake.sentence, place }
-    }
 }

@@ -1,5 +1,7 @@
-//! Owns the packed catalogue of the stock binary: where it lies, whose it may be, and its bytes as the catalogue that a build embeds.
-//! Promises: checked whole before anything else is looked at; of a file that is not as it should be nothing is used.
+//! Owns the packed catalogue of the stock binary: where it lies, whose it may be, and its bytes as
+//! the catalogue that a build embeds.
+//! Promises: checked whole before anything else is looked at; of a file that is not as it should be
+//! nothing is used.
 //! Never part of a product's own binary: embedding is its way.
 
 use std::path::Path;
@@ -23,7 +25,7 @@ pub type Choose = fn(Embedded, &dyn Disk, &Path) -> Result<Embedded, String>;
 /// The packed one, where there is one; else what is embedded.
 ///
 /// # Errors
-/// There are several, somebody else may write to it, or it is not whole.
+/// There is neither; there are several, somebody else may write to it, or it is not whole.
 pub fn chosen(embedded: Embedded, disk: &dyn Disk, root: &Path) -> Result<Embedded, String> {
     let folder = place(root, Path::new(FOLDER));
     let names = disk
@@ -31,6 +33,13 @@ pub fn chosen(embedded: Embedded, disk: &dyn Disk, root: &Path) -> Result<Embedd
         .map_err(|error| format!("{} cannot be read: {error}", folder.display()))?;
     let names: Vec<String> = names.into_iter().filter(|name| name.ends_with(ENDING)).collect();
     let name = match names.as_slice() {
+        [] if embedded.databases.is_empty() => {
+            return Err(format!(
+                "there is no catalogue in {}, and none is embedded in this program; pack the \
+                 migrations with `bootmigrate-workbench pack`, and put the file there",
+                folder.display()
+            ))
+        }
         [] => return Ok(embedded),
         _ if !is_stock(&embedded) => return Ok(embedded),
         [one] => one,
@@ -75,10 +84,13 @@ pub fn chosen(embedded: Embedded, disk: &dyn Disk, root: &Path) -> Result<Embedd
         .map_err(|why| format!("{} is not used: {why}; put it there again", path.display()))
 }
 
-/// It carries the example product. A product's own migrations are its own: another package's catalogue is none of its business.
+/// It carries nothing, or the example product. A product's own migrations are its own: another
+/// package's catalogue is none of its business.
 fn is_stock(embedded: &Embedded) -> bool {
     let source = Source { file: embedded.configuration_file, text: embedded.configuration };
-    config::read(source, &[], UnknownKey::Warn).is_ok_and(|settings| settings.example)
+    let example =
+        || config::read(source, &[], UnknownKey::Warn).is_ok_and(|settings| settings.example);
+    embedded.databases.is_empty() || example()
 }
 
 /// Why what is written there is not root's word.
@@ -125,7 +137,8 @@ impl Embedded {
         if !reader.rest.is_empty() {
             return Err(CONTENTS.to_owned());
         }
-        Ok(Embedded { configuration, version, configuration_file, databases })
+        let settings = None;
+        Ok(Embedded { configuration, version, configuration_file, settings, databases })
     }
 }
 
@@ -372,7 +385,8 @@ mod tests {
                 "{length} bytes"
             );
         }
-        // Whatever a byte is, nothing panics, and no count asks for memory that the file does not have.
+        // Whatever a byte is, nothing panics, and no count asks for memory that the file does not
+        // have.
         for place in 0..good.len() {
             let mut bytes = good.clone();
             bytes.iter_mut().skip(place).take(1).for_each(|byte| *byte = 0xff);

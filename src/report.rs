@@ -1,14 +1,18 @@
 //! Owns what happened, in one sentence with its code, as JSON and as an exit code.
-//! Promises: the exit code answers one question, "may the application start?", and is decided here alone.
+//! Promises: the exit code answers one question, "may the application start?", and is decided here
+//! alone.
 //! Never grepped by us, and never different in text and in JSON.
 
+mod by_hand;
 mod last;
+mod losses;
 mod run;
 mod sentence;
 
 use serde::Serialize;
 
-use crate::decide::facts::{DatabaseState, Facts};
+pub use crate::decide::facts::version_of;
+use crate::decide::facts::Facts;
 use crate::decide::plan::{Plan, Refusal, RefusalClass};
 use crate::decide::record::OperationKind;
 use crate::device::files::SnapshotName;
@@ -64,6 +68,19 @@ pub enum Outcome {
     Interrupted,
     /// `RUN_MIGRATIONS` said no, or `mode = "observe"`.
     Skipped,
+}
+
+impl Outcome {
+    /// Of a database that was replaced; a record that is lost no longer knows by what.
+    pub(crate) fn of_replacement(kind: Option<OperationKind>) -> Outcome {
+        match kind {
+            Some(OperationKind::Reindex) => Outcome::Reindexed,
+            Some(OperationKind::Salvage) => Outcome::Salvaged,
+            Some(OperationKind::ReplaceSnapshot) => Outcome::Restored,
+            Some(OperationKind::Downgrade) => Outcome::Downgraded,
+            _ => Outcome::Purged,
+        }
+    }
 }
 
 /// How carrying a plan out ended.
@@ -190,6 +207,14 @@ pub struct DatabaseReport {
     #[doc(hidden)]
     #[serde(skip)]
     pub must_be_closed: bool,
+    /// The operations whose losses are in this report.
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub told: Vec<u64>,
+    /// What takes the database's place may be ready, and the next boot then goes on with it.
+    #[doc(hidden)]
+    #[serde(skip)]
+    pub ready_left: bool,
 }
 
 /// The exit code of a refusal.
@@ -235,29 +260,20 @@ impl DatabaseReport {
         let mut report = DatabaseReport::blank(device, done.outcome);
         (report.from, report.version) = (done.from, Some(done.to));
         let earlier = rolled.last();
-        report.loss = done
-            .loss
-            .clone()
-            .or_else(|| earlier.and_then(|replaced| replaced.loss.clone()))
-            .or_else(|| facts.loss.clone());
+        let losses = losses::of(facts, &done, rolled);
+        let folder = done.quarantine.or(earlier.map(|replaced| replaced.operation));
+        report.loss = losses::words(&losses, folder);
         if let (Outcome::Quiet, Some(_)) = (done.outcome, earlier) {
-            report.outcome = match earlier.and_then(|replaced| replaced.kind) {
-                Some(OperationKind::Reindex) => Outcome::Reindexed,
-                Some(OperationKind::Salvage) => Outcome::Salvaged,
-                Some(OperationKind::ReplaceSnapshot) => Outcome::Restored,
-                Some(OperationKind::Downgrade) => Outcome::Downgraded,
-                _ => Outcome::Purged,
-            };
+            report.outcome = Outcome::of_replacement(earlier.and_then(|replaced| replaced.kind));
         }
         report.data_loss = report.loss.is_some();
-        report.reduced = report.data_loss && report.outcome == Outcome::Downgraded;
+        report.told = losses.iter().map(|loss| loss.operation).collect();
+        report.reduced = report.outcome == Outcome::Downgraded
+            && folder.is_some_and(|folder| report.told.contains(&folder));
         report.exit = if report.data_loss { exit::DATA_LOSS.code } else { 0 };
         report.usable = true;
         let operation = done.operation.or(earlier.map(|replaced| replaced.operation));
-        report.quarantine = done
-            .quarantine
-            .or(earlier.map(|replaced| replaced.operation))
-            .map(|operation| format!("quarantine/{operation}"));
+        report.quarantine = folder.map(|operation| format!("quarantine/{operation}"));
         report.backup = done.backup.as_ref().map_or_else(
             || "none".to_owned(),
             |name| format!("snapshots/v{}-{}.db", name.version, name.operation),
@@ -296,6 +312,25 @@ impl DatabaseReport {
         DatabaseReport { notes, ..self }
     }
 
+    /// The same of a run that has replaced the file before it ended badly: that is no run that
+    /// changed nothing.
+    #[must_use]
+    pub(crate) fn after_replacement(mut self, rolled: &[Replaced]) -> DatabaseReport {
+        let Some(done) = rolled.last() else { return self };
+        let folder = format!("quarantine/{}", done.operation);
+        self.quarantine = Some(folder.clone());
+        if self.state.as_deref() != Some(sentence::NOTHING_CHANGED) {
+            return self;
+        }
+        let state = format!(
+            "it was replaced before that ({}), and the old files are in {folder}",
+            done.reason
+        );
+        let (what, next) =
+            (self.what.take().unwrap_or_default(), self.next.take().unwrap_or_default());
+        self.tell(Sentence::new(what, state, next))
+    }
+
     fn refused(device: &Device<'_>, facts: &Facts, refusal: &Refusal) -> DatabaseReport {
         let mut report = DatabaseReport::blank(device, Outcome::Refused);
         report.exit = exit_of_refusal(refusal.class);
@@ -307,7 +342,7 @@ impl DatabaseReport {
         });
         report.tell(Sentence::new(
             refusal.what.clone(),
-            "nothing was changed",
+            sentence::NOTHING_CHANGED,
             refusal.next.clone(),
         ))
     }
@@ -335,6 +370,7 @@ impl DatabaseReport {
         report.place.clone_from(&failure.place);
         report.details.clone_from(&failure.details);
         (report.cause, report.sqlite_code) = (Some(failure.class.word()), failure.sqlite_code);
+        report.ready_left = failure.ready_left;
         let said = match failure.class {
             Class::NoSpace => sentence::no_space(&report, facts, failure, device.space().ok()),
             _ => sentence::failed(&report, facts, failure, device.is_copy),
@@ -399,10 +435,13 @@ impl DatabaseReport {
             operation: None,
             last_failure: None,
             must_be_closed: false,
+            told: Vec::new(),
+            ready_left: false,
         }
     }
 
-    /// The schema is older than this firmware's though the command did what it was told: nobody may open it before the next run.
+    /// The schema is older than this firmware's though the command did what it was told: nobody may
+    /// open it before the next run.
     #[must_use]
     pub(crate) fn short_of(mut self, target: i64) -> DatabaseReport {
         self.target = target;
@@ -419,7 +458,8 @@ impl DatabaseReport {
         ))
     }
 
-    /// It is at this firmware's version; but it goes together with another that is not ready, so nobody may open it yet.
+    /// It is at this firmware's version; but it goes together with another that is not ready, so
+    /// nobody may open it yet.
     #[must_use]
     pub(crate) fn waiting_for(mut self, other: &str) -> DatabaseReport {
         (self.usable, self.exit, self.cause) =
@@ -455,24 +495,5 @@ impl DatabaseReport {
         // Whoever prints it prints one line.
         self.sentence = printable(&format!("{}: {words} [{}]", self.name, self.code)).into_owned();
         self
-    }
-}
-
-/// The version that the facts tell, where they tell one.
-pub fn version_of(facts: &Facts) -> Option<i64> {
-    match &facts.database {
-        DatabaseState::Absent => Some(0),
-        DatabaseState::Current { version, .. }
-        | DatabaseState::WithoutCode { version, .. }
-        | DatabaseState::Behind { version, .. }
-        | DatabaseState::Newer { version, .. } => Some(*version),
-        DatabaseState::Lost { .. }
-        | DatabaseState::NeedsRecovery
-        | DatabaseState::Unreadable { .. }
-        | DatabaseState::Mismatch { .. }
-        | DatabaseState::NoHistory { .. }
-        | DatabaseState::NewerSqlite { .. }
-        | DatabaseState::NotOurs { .. }
-        | DatabaseState::Damaged { .. } => None,
     }
 }

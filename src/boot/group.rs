@@ -1,19 +1,21 @@
-//! Owns the boot of databases that go `together`: each boots inside the one before it, between its verification and its commit.
-//! Promises: nothing is committed before everything is verified, and the last commits first; nothing is begun before everybody was
-//!   asked, by a boot that ends where an operation would begin. A cut between two commits leaves the rest pending for the next boot.
+//! Owns the boot of databases that go `group`: each boots inside the one before it, between its
+//! verification and its commit.
+//! Promises: nothing is committed before everything is verified, and the last commits first;
+//! nothing is begun before everybody was asked, by a boot that ends where an operation would begin.
+//! A cut between two commits leaves the rest pending for the next boot.
 //! Never decides about a database, and costs a quiet group nothing.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use super::operation::leads_to_the_target;
-use super::{look, run, BootRequest, PendingReport};
+use super::{booted, look, BootRequest, Done, PendingReport};
 use crate::decide::facts::Request;
 use crate::decide::plan::Plan;
 use crate::device::disk::Op;
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::ops::together::{Alone, Others};
+use crate::ops::group::{Alone, Others};
 use crate::report::{version_of, DatabaseReport};
 
 const GO_TOGETHER: Op = Op("go together");
@@ -30,6 +32,7 @@ pub fn boot_together<'d>(members: &[Member<'_, 'd>]) -> Vec<Booted<'d>> {
         members,
         begun: Cell::new(0),
         asked: Cell::new(false),
+        done: RefCell::new(BTreeMap::new()),
         ended: RefCell::new(BTreeMap::new()),
     };
     group.boot_the_rest();
@@ -42,6 +45,9 @@ struct Group<'g, 'd> {
     begun: Cell<usize>,
     /// Everybody was asked whether it can go along.
     asked: Cell<bool>,
+    /// What was done to those that were asked and can go along, by their place: repaired, taken
+    /// over. Their reports tell it.
+    done: RefCell<BTreeMap<usize, Done>>,
     /// How those ended that have, by their place.
     ended: RefCell<BTreeMap<usize, Booted<'d>>>,
 }
@@ -71,21 +77,26 @@ impl<'d> Group<'_, 'd> {
             if self.ended.borrow().contains_key(&place) {
                 continue;
             }
+            let mut done = self.done.borrow_mut().remove(&place).unwrap_or_default();
             let booted = match self.in_vain(device, asked) {
-                Some(report) => (report, None),
-                None => booted(device, asked, if by_itself(asked) { &Alone } else { self }),
+                Some(report) => (done.told_by(report), None),
+                None => {
+                    booted(device, asked, if by_itself(asked) { &Alone } else { self }, &mut done)
+                }
             };
             self.ended.borrow_mut().insert(place, booted);
         }
     }
 
-    /// A member that cannot go along says so now, before the first begins anything; one that is there already is done.
+    /// A member that cannot go along says so now, before the first begins anything; one that is
+    /// there already is done.
     fn ask_the_rest(&self) {
         if self.asked.replace(true) {
             return;
         }
         let rest = || self.members.iter().enumerate().skip(self.begun.get());
-        // A look tells without a write who refuses; to ask the others opens them as their operation would, and a WAL is made for that.
+        // A look tells without a write who refuses; to ask the others opens them as their operation
+        // would, and a WAL is made for that.
         for (place, member) in rest() {
             let (device, asked) = member;
             if matches!(look(device, asked.request.clone()), Ok((_, Plan::Refuse(_)))) {
@@ -100,9 +111,11 @@ impl<'d> Group<'_, 'd> {
     }
 
     fn ask(&self, place: usize, (device, asked): &Member<'_, 'd>) {
-        let willing = Willing(Cell::new(false));
-        let booted = booted(device, asked, &willing);
-        if !willing.0.get() {
+        let (willing, mut done) = (Willing(Cell::new(false)), Done::default());
+        let booted = booted(device, asked, &willing, &mut done);
+        if willing.0.get() {
+            self.done.borrow_mut().insert(place, done);
+        } else {
             self.ended.borrow_mut().insert(place, booted);
         }
     }
@@ -160,11 +173,6 @@ impl Others for Group<'_, '_> {
     }
 }
 
-fn booted<'d>(device: &'d Device<'d>, asked: &BootRequest, others: &dyn Others) -> Booted<'d> {
-    run(device, asked, others)
-        .unwrap_or_else(|failure| (DatabaseReport::failed(device, None, &failure), None))
-}
-
 /// An operator named this one, and wants it whatever the others are.
 fn by_itself(asked: &BootRequest) -> bool {
     matches!(asked.request, Request::Purge | Request::Restore(_))
@@ -172,8 +180,7 @@ fn by_itself(asked: &BootRequest) -> bool {
 
 /// One and the same, or members of one group.
 pub fn go_together(one: &Device<'_>, other: &Device<'_>) -> bool {
-    let same_group =
-        one.settings.together.is_some() && one.settings.together == other.settings.together;
+    let same_group = one.settings.group.is_some() && one.settings.group == other.settings.group;
     one.settings.name == other.settings.name || same_group
 }
 

@@ -1,11 +1,13 @@
 //! Owns asking the product's hooks what follows a migration that failed.
-//! Promises: without hooks the policy's answer, unread; an answer is asked for once a failure, and bounded by `decide`.
+//! Promises: without hooks the policy's answer, unread; an answer is asked for once a failure, and
+//! bounded by `decide`.
 //! Never asks for a copy of a database that will be thrown away.
 
 use crate::decide::facts::{DatabaseState, Facts};
 use crate::decide::fallback::{answered, answers, NextPlan, Stop};
-use crate::decide::plan::{Plan, Replacement};
+use crate::decide::plan::Plan;
 use crate::decide::policy::Policy;
+use crate::decide::replacement::Replacement;
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::hooks::FailureInfo;
@@ -23,7 +25,8 @@ pub fn last_word(
     else {
         return by_policy;
     };
-    // The snapshot that the product asked for does not come forward either: the migration would only fail once more.
+    // The snapshot that the product asked for does not come forward either: the migration would
+    // only fail once more.
     let behind = matches!(facts.database, DatabaseState::Behind { .. });
     if behind && matches!(plan, Plan::Replace { by: Replacement::Snapshot { .. }, .. }) {
         return NextPlan::Stop(Stop::AsItFailed);
@@ -38,7 +41,8 @@ pub fn last_word(
         DatabaseState::Behind { version, .. } => Some(*version),
         _ => None,
     };
-    // The copies that were made for this try, and for those that were cut off, have the rows that it fails on.
+    // The copies that were made for this try, and for those that were cut off, have the rows that
+    // it fails on.
     snapshots.retain(|snapshot| version.is_some_and(|version| snapshot.version < version));
     let facts = &Facts { snapshots, ..facts.clone() };
     let policy = Policy::of(device.settings);

@@ -5,25 +5,26 @@
 use crate::boot::BootRequest;
 use crate::catalog::Migration;
 use crate::decide::asked::QUARANTINE_RESTORE_ASKED;
-use crate::decide::facts::{self, Request};
-use crate::decide::newer::reason;
-use crate::decide::plan::{Plan, Replacement, SnapshotPlan};
+use crate::decide::facts::{DatabaseState, Request};
+use crate::decide::pending::PendingMigration;
+use crate::decide::plan::{Plan, SnapshotPlan};
 use crate::decide::record::OperationKind;
+use crate::decide::replacement::Replacement;
 use crate::device::disk::Op;
 use crate::device::files::{MainFile, SnapshotName};
 use crate::device::Device;
 use crate::error::{Class, Failure};
-use crate::ops::carry_over::{Carry, Least};
+use crate::ops::group::{Alone, Others};
 use crate::ops::inspect::Inspection;
 use crate::ops::migrate::{migrate, Job};
 use crate::ops::probe::probe;
 use crate::ops::recover::recover;
-use crate::ops::replace::{replace, By};
+use crate::ops::replace::replace;
 use crate::ops::run::{Build, Run};
+use crate::ops::snapshot::may_be_made;
 use crate::ops::stage::{check_live, discard, stage, Base};
 use crate::ops::store::Order;
 use crate::ops::swap::{swap, MadeFrom, New, SecondName};
-use crate::ops::together::{Alone, Others};
 use crate::report::{Ending, Finished, Outcome, ALL_ROWS};
 
 const SWEEP: Op = Op("remove the empty file");
@@ -46,12 +47,7 @@ pub fn carry_out(
     if leads_to_the_target(plan) {
         others.can_go()?;
     }
-    // A token's operation that was cut off goes on with the tries it has: else a word that stays would forget them at every boot.
-    let forget_tries = asked.request != Request::Boot
-        && (asked.token.is_empty() || run.store.open_token() != asked.token);
-    let purge_counts = asked.request != Request::Purge && !seen.facts.nothing_is_left();
-    let order =
-        Order { reason: "", token: &asked.token, forget_tries, loss: None, purge_counts, others };
+    let order = order_of(run, seen, asked, others);
     match plan {
         Plan::Quiet { version } | Plan::UseNewer { version, .. } => {
             // Remembered once: from now on an absent file is a lost one.
@@ -68,16 +64,7 @@ pub fn carry_out(
         Plan::Recover { .. } => recover(device, seen.main.as_ref()).map(|()| Ending::LookAgain),
         Plan::FirstBoot { .. } => first_boot(run, seen, &order),
         Plan::Migrate { from, migrations, snapshot, half_done } => {
-            let job = Job {
-                migrations: find(device, migrations),
-                snapshot: matches!(snapshot, SnapshotPlan::Take | SnapshotPlan::TakeAfterPruning),
-                prune_first: *snapshot == SnapshotPlan::TakeAfterPruning,
-                recorded: half_done
-                    .and_then(|version| device.catalog.find(version))
-                    .into_iter()
-                    .collect(),
-                order,
-            };
+            let job = job_of(device, migrations, *snapshot, *half_done, order);
             migrated(run, seen, *from, &job)
         }
         Plan::MigrateCopy { from, migrations } => {
@@ -89,100 +76,70 @@ pub fn carry_out(
             &TakeOver { version: *version, by, is_last: pending.is_empty() },
             order,
         ),
-        Plan::Downgrade { from, .. } => {
-            let main = present(seen)?;
-            let why = reason(&seen.facts, *from);
-            let order = Order { reason: &why, ..order };
-            replaced(run, seen, &By::Downgraded(main), &[], &order)
-        }
-        Plan::Salvage { version, why, each } => {
-            let order = Order { reason: why, others: &Alone, ..order };
-            let least = if *each { Least::RowOfEach } else { Least::Row };
-            salvaged(run, present(seen)?, *version, least, &order)
-        }
-        Plan::Reindex { why } => {
-            let main = present(seen)?;
-            let order = Order { reason: why, others: &Alone, ..order };
-            replaced(run, seen, &By::Reindexed(main), &[], &order)
-        }
         Plan::Replace { by, why, loss } => {
             let words = give_up(by, why);
             let order = Order { reason: why, loss: loss.then_some(words.as_str()), ..order };
-            in_its_place(run, seen, by, &order)
+            if by.is_repair() {
+                // The others wait for what comes after it.
+                return replaced(run, seen, by, &Order { others: &Alone, ..order });
+            }
+            replaced(run, seen, by, &order)
         }
+    }
+}
+
+/// What every operation of this run is begun with.
+fn order_of<'a>(
+    run: &Run<'_>,
+    seen: &Inspection,
+    asked: &'a BootRequest,
+    others: &'a dyn Others,
+) -> Order<'a> {
+    // A token's operation that was cut off goes on with the tries it has: else a word that stays
+    // would forget them at every boot.
+    let forget_tries = asked.request.forgets_tries()
+        && (asked.token.is_empty() || run.store.open_token() != asked.token);
+    let purge_counts = asked.request != Request::Purge && !seen.facts.nothing_is_left();
+    let repairs =
+        matches!(seen.facts.database, DatabaseState::Damaged { .. } | DatabaseState::Lost { .. });
+    Order {
+        reason: "",
+        token: &asked.token,
+        forget_tries,
+        loss: None,
+        purge_counts,
+        repairs,
+        others,
+    }
+}
+
+fn job_of<'a>(
+    device: &Device<'_>,
+    migrations: &[PendingMigration],
+    snapshot: SnapshotPlan,
+    half_done: Option<i64>,
+    order: Order<'a>,
+) -> Job<'a> {
+    Job {
+        migrations: find(device, migrations),
+        snapshot: matches!(snapshot, SnapshotPlan::Take | SnapshotPlan::TakeAfterPruning),
+        prune_first: snapshot == SnapshotPlan::TakeAfterPruning,
+        recorded: half_done.and_then(|version| device.catalog.find(version)).into_iter().collect(),
+        order,
     }
 }
 
 /// What this firmware's applications need is there after it; a repair only restores what is there.
 pub(super) fn leads_to_the_target(plan: &Plan) -> bool {
     match plan {
-        Plan::FirstBoot { .. }
-        | Plan::Migrate { .. }
-        | Plan::MigrateCopy { .. }
-        | Plan::Downgrade { .. }
-        | Plan::Replace { .. } => true,
+        Plan::FirstBoot { .. } | Plan::Migrate { .. } | Plan::MigrateCopy { .. } => true,
+        Plan::Replace { by, .. } => !by.is_repair(),
         Plan::Quiet { .. }
         | Plan::UseNewer { .. }
         | Plan::Refuse(_)
         | Plan::Recover { .. }
-        | Plan::Adopt { .. }
-        | Plan::Salvage { .. }
-        | Plan::Reindex { .. } => false,
+        | Plan::Adopt { .. } => false,
     }
-}
-
-fn in_its_place(
-    run: &mut Run<'_>,
-    seen: &Inspection,
-    by: &Replacement,
-    order: &Order<'_>,
-) -> Result<Ending, Failure> {
-    let migrations = run.device.catalog.migrations;
-    match by {
-        Replacement::Fresh { carry, from, aside } => {
-            let carry = Carry {
-                version: *from,
-                tables: carry,
-                all_aside: *aside,
-                least: Least::Nothing,
-                damaged: is_damaged(seen),
-            };
-            let by = match &seen.main {
-                Some(main) if !carry.tables.is_empty() => By::Carried(main, carry),
-                _ => By::Fresh,
-            };
-            replaced(run, seen, &by, &migrations.iter().collect::<Vec<_>>(), order)
-        }
-        Replacement::Snapshot { version, operation } => {
-            let name = SnapshotName { version: *version, operation: *operation };
-            let later: Vec<_> =
-                migrations.iter().filter(|migration| migration.version > *version).collect();
-            replaced(run, seen, &By::Snapshot(&name), &later, order)
-        }
-    }
-}
-
-fn is_damaged(seen: &Inspection) -> bool {
-    matches!(seen.facts.database, facts::DatabaseState::Damaged { .. })
-}
-
-fn salvaged(
-    run: &mut Run<'_>,
-    main: &MainFile,
-    version: i64,
-    least: Least,
-    order: &Order<'_>,
-) -> Result<Ending, Failure> {
-    let carry =
-        Carry { version, tables: &["*".to_owned()], all_aside: false, least, damaged: true };
-    let migrations: Vec<&'static Migration> = run
-        .device
-        .catalog
-        .migrations
-        .iter()
-        .filter(|migration| migration.version <= version)
-        .collect();
-    replace(run, Some(main), &By::Salvaged(main, carry), &migrations, order).map(Ending::Repaired)
 }
 
 fn present(seen: &Inspection) -> Result<&MainFile, Failure> {
@@ -249,19 +206,23 @@ fn adopted(
     Ok(Ending::finished(finished))
 }
 
-fn find(device: &Device<'_>, migrations: &[facts::PendingMigration]) -> Vec<&'static Migration> {
+fn find(device: &Device<'_>, migrations: &[PendingMigration]) -> Vec<&'static Migration> {
     migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect()
 }
 
+/// What is lost, whatever the build finds.
 fn give_up(by: &Replacement, why: &str) -> String {
     match by {
-        Replacement::Fresh { .. } => ALL_ROWS.to_owned(),
         Replacement::Snapshot { .. } if why == QUARANTINE_RESTORE_ASKED => {
             "the rows of the database that stood there; it is kept in quarantine".to_owned()
         }
         Replacement::Snapshot { version, .. } => {
-            format!("what was written after the snapshot of version {version}; the old database is kept in quarantine")
+            format!(
+                "what was written after the snapshot of version {version}; the old database is \
+                 kept in quarantine"
+            )
         }
+        _ => ALL_ROWS.to_owned(),
     }
 }
 
@@ -272,7 +233,7 @@ fn first_boot(run: &mut Run<'_>, seen: &Inspection, order: &Order<'_>) -> Result
     order.others.may_begin()?;
     let operation = run.store.begin(device, OperationKind::FirstBoot, order)?;
     let all: Vec<&'static Migration> = device.catalog.migrations.iter().collect();
-    let built = stage(&run.build(operation, &all), &Base::Nothing).and_then(|staged| {
+    let built = stage(&run.build(operation, &all), &Base::Nothing(None)).and_then(|staged| {
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         // An empty file may be filled while we build; then it is somebody's.
         let aside = device.state.staging_old(operation.number);
@@ -316,6 +277,7 @@ fn migrate_copy(
     let device = run.device;
     probe(device, seen.main.as_ref())?;
     check_live(device, present(seen)?)?;
+    may_be_made(device)?;
     order.others.may_begin()?;
     let operation = run.store.begin(device, OperationKind::MigrateCopy, order)?;
     let name = SnapshotName { version: from, operation: operation.number };
@@ -370,20 +332,21 @@ fn copy_and_swap(
 fn replaced(
     run: &mut Run<'_>,
     seen: &Inspection,
-    by: &By<'_>,
-    migrations: &[&'static Migration],
+    by: &Replacement,
     order: &Order<'_>,
 ) -> Result<Ending, Failure> {
-    let empty = seen.empty_main(run.device)?;
-    let done = replace(run, seen.main.as_ref().or(empty.as_ref()), by, migrations, order)?;
-    let outcome = match by {
-        By::Fresh | By::Carried(..) => Outcome::Purged,
-        By::Snapshot(_) => Outcome::Restored,
-        By::Downgraded(_) => Outcome::Downgraded,
-        By::Salvaged(..) | By::Reindexed(_) => return Ok(Ending::Repaired(done)),
+    // An empty file has no rows to carry over.
+    let by = match (by, &seen.main) {
+        (Replacement::Carried(_), None) => &Replacement::Fresh,
+        _ => by,
     };
+    let empty = seen.empty_main(run.device)?;
+    let done = replace(run, seen.main.as_ref().or(empty.as_ref()), by, order)?;
+    if by.is_repair() {
+        return Ok(Ending::Repaired(done));
+    }
     Ok(Ending::finished(Finished {
-        outcome,
+        outcome: Outcome::of_replacement(Some(by.operation())),
         from: seen.history.as_ref().map(crate::device::history::History::version),
         to: run.device.catalog.target(),
         applied: done.applied,

@@ -1,5 +1,7 @@
-//! Owns the one description of the command line: `--help`, the parser, the shell completions and the man page come from it.
-//! Promises: what is not here is not known; each text is what a technician needs without the manual, in 80 columns.
+//! Owns the one description of the command line: `--help`, the parser, the shell completions and
+//! the man page come from it.
+//! Promises: what is not here is not known; each text is what a technician needs without the
+//! manual, in 80 columns.
 //! Never decides what a command does.
 
 /// One command.
@@ -59,12 +61,13 @@ pub const OPTIONS: &[OptionText] = &[
     option("--retry", None, "forget the counted tries; purges nothing"),
     option("--purge-and-retry", None, "also: what fails or is damaged is set aside and rebuilt"),
     option("--yes", None, "yes, rows may be lost"),
-    option("--all", None, "everything that is pending"),
+    option("--all", None, "everything that is pending; for `wipe` every database"),
     option("--step", Some("N"), "so many migrations"),
     option("--to", Some("V"), "up (or down) to version V, V included"),
     option("--to-exclusive", Some("V"), "up to the version before V"),
     option("--from", Some("TOOL"), "the tool that made the database"),
     option("--at", Some("V"), "the version that it is at"),
+    option("--into", Some("FILE"), "the new file"),
     option("--full", None, "check every page, whatever the size"),
 ];
 
@@ -76,7 +79,8 @@ pub const COMMANDS: &[CommandText] = &[
         name: "",
         usage: "[--purge-and-retry] [--json]",
         summary: "status, and what `run` would do",
-        text: "Prints the state of every database and what the next run would do to it. Reads\nonly. With --purge-and-retry it is the same as `run --purge-and-retry`.",
+        text: "Prints the state of every database and what the next run would do to it. \
+               Reads\nonly. With --purge-and-retry it is the same as `run --purge-and-retry`.",
         options: &["--json", "--purge-and-retry", "--version", "-V"],
         argument: None,
     },
@@ -149,7 +153,8 @@ pub const COMMANDS: &[CommandText] = &[
         text: "A snapshot is kept in quarantine first: what the older schema has no room for is\n\
                there. The firmware of this version will migrate up again at its next boot, so\n\
                install the older one before. Exit 0 (11 where rows are in quarantine alone):\n\
-               done, though the applications of this firmware may not open it.",
+               done. The applications of this firmware may not open the database before the\n\
+               next run: the code in the sentence is BM-3.",
         options: &["--step", "--to", "--json"],
         argument: None,
     },
@@ -158,7 +163,8 @@ pub const COMMANDS: &[CommandText] = &[
         usage: "[--exit-code] [--json]",
         summary: "the data migrations of each database",
         text: "Done, under way or pending, with rows and rounds. Reads only, also beside running\n\
-               applications. With --exit-code 3 where one is pending.",
+               applications. With --exit-code, 3 where one is pending. 21 in any case where the\n\
+               text of one that was done has changed.",
         options: &["--exit-code", "--json"],
         argument: None,
     },
@@ -166,11 +172,12 @@ pub const COMMANDS: &[CommandText] = &[
         name: "data run",
         usage: "--all | --step N | --to V",
         summary: "apply data migrations, beside running applications",
-        text: "Never at a boot: by a person, a timer or an update agent. Each is one transaction;\n\
-               one that says `batch` has many short ones, with a pause between them for the\n\
-               applications. What was committed stays, whatever comes: a stop, a power cut or a\n\
-               failure loses one round at most, and the next `data run` goes on after it. The\n\
-               schema must be this firmware's (else 3: `run` first). -v shows rows and rate.",
+        text:
+            "Never at a boot: by a person, a timer or an update agent. Each is one transaction;\n\
+             one that says `batch` has many short ones, with a pause between them for the\n\
+             applications. What was committed stays, whatever comes: a stop, a power cut or a\n\
+             failure loses one round at most, and the next `data run` goes on after it. The\n\
+             schema must be this firmware's (else 3: `run` first). -v shows rows and rate.",
         options: &["--all", "--step", "--to", "--json"],
         argument: None,
     },
@@ -294,11 +301,13 @@ pub const COMMANDS: &[CommandText] = &[
         name: "lost retry",
         usage: "--db NAME [TABLE] [--yes]",
         summary: "give such rows back to their tables, where they fit",
-        text: "In one transaction, columns by name. What violates a constraint stays, and so does\n\
-               a row with a value for a column that is gone, or whose parent is missing. A table\n\
-               that a migration has changed since it was made needs --yes: the rows may be of\n\
-               before, and a parent may be another one of that number. A table that is empty\n\
-               then is dropped. Stop the applications first (13).",
+        text:
+            "In one transaction, columns by name. What violates a constraint stays, and so does\n\
+             a row with a value for a column that is gone, or whose parent is missing. A table\n\
+             that a migration has changed since it was made needs --yes: the rows may be of\n\
+             before, and a parent may be another one of that number; so do rows of newer\n\
+             firmware. No trigger runs; those that would have are named. A table that is empty\n\
+             then is dropped. Stop the applications first (13).",
         options: &["--yes"],
         argument: Some(("TABLE", false)),
     },
@@ -310,6 +319,31 @@ pub const COMMANDS: &[CommandText] = &[
                snapshots, tries. Reads only. Each finding has its meaning and the command that\n\
                mends it. Large files are checked only with --full (quick_check_max_mib).",
         options: &["--json", "--full"],
+        argument: None,
+    },
+    CommandText {
+        name: "scrub",
+        usage: "",
+        summary: "read every page, slowly, beside the applications",
+        text:
+            "For a timer at night. At most 8 MiB a second, from where an earlier one of this boot\n\
+               was stopped; the applications are kept from nothing. What is wrong is seen again\n\
+               and again before it is noted (17): the next boot then checks the whole database\n\
+               and repairs it by on_damage. Pages that the medium does not give are 15.",
+        options: &[],
+        argument: None,
+    },
+    CommandText {
+        name: "salvage",
+        usage: "--db NAME --into FILE [--json]",
+        summary: "for a bench: every row that can be read, into a new file",
+        text: "Reads the database page by page, as a repair at boot does, and builds a fresh one\n\
+               of its version in FILE, which must not be there yet. The database itself is only\n\
+               read, and needs no lock: stop the applications first (13), or work on a copy of\n\
+               the device's disk with --root. Says the rows of each table, where they came from\n\
+               and what was put aside. Exit 0 only where nothing is missing, else 11; 17 where\n\
+               nothing can be read. Three times its size must be free beside FILE.",
+        options: &["--into", "--json"],
         argument: None,
     },
     CommandText {
@@ -333,14 +367,14 @@ pub const COMMANDS: &[CommandText] = &[
         argument: None,
     },
     CommandText {
-        name: "adopt",
+        name: "baseline",
         usage: "--db NAME [--from TOOL | --at V] [--json]",
         summary: "take over a database that another tool made, then run",
         text: "TOOL is sqlx, diesel, dbmate, ecto, golang-migrate, goose, rusqlite_migration or\n\
                refinery; V is the version of ours that the database is at. Its schema is\n\
                compared with the one that our migrations make; where it differs, the\n\
                differences are said and nothing is touched. The same happens at boot where the\n\
-               configuration has `adopt`.",
+               configuration has `baseline`.",
         options: &["--from", "--at", "--json"],
         argument: None,
     },
@@ -351,6 +385,19 @@ pub const COMMANDS: &[CommandText] = &[
         text: "Unconditional: all its rows are lost (the old files stay in quarantine).\n\
                A device that is only stuck is helped by `run --retry` first.",
         options: &["--json", "--yes"],
+        argument: None,
+    },
+    CommandText {
+        name: "wipe",
+        usage: "--db NAME | --all [--yes]",
+        summary: "factory reset: remove all of it for good",
+        text: "The database with its side files, snapshots, quarantine, rows put aside, record\n\
+               and report; requests that were handled stay handled. Without --yes: lists what\n\
+               would go. Stop the applications first (13). The next `run` creates it afresh, and\n\
+               finishes a wipe that a power cut ended. Only the named database goes, also where\n\
+               others go together with it. On flash the bytes may stay readable until the card\n\
+               erases those blocks; `fstrim` on its mount tells the card that it may.",
+        options: &["--all", "--yes"],
         argument: None,
     },
 ];

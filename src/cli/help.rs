@@ -1,5 +1,6 @@
 //! Owns the texts of `--help`, from the one description.
-//! Promises: 80 columns; a technician finds the command, its options and the exit codes without the manual.
+//! Promises: 80 columns; a technician finds the command, its options and the exit codes without the
+//! manual.
 //! Never knows a command that the parser does not.
 
 use crate::cli::describe::{
@@ -29,7 +30,8 @@ pub fn help(words: &str) -> String {
 fn all() -> String {
     let name = program();
     let mut text = format!(
-        "{name}: brings this device's SQLite databases to the schema its firmware expects\n\nCommands (`{name} help COMMAND` says more)\n"
+        "{name}: brings this device's SQLite databases to the schema its firmware \
+         expects\n\nCommands (`{name} help COMMAND` says more)\n"
     );
     for command in COMMANDS {
         let name = if command.name.is_empty() { "(none)" } else { command.name };

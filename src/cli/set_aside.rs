@@ -1,5 +1,7 @@
-//! Owns the words of `quarantine ...` and `lost ...`: what is done with files and rows that were set aside.
-//! Promises: what removes them, or puts them in a database's place, names one database and says --yes.
+//! Owns the words of `quarantine ...` and `lost ...`: what is done with files and rows that were
+//! set aside.
+//! Promises: what removes them, or puts them in a database's place, names one database and says
+//! --yes.
 //! Never looks at anything outside its arguments.
 
 use std::path::PathBuf;
@@ -89,7 +91,8 @@ impl Words<'_> {
         self.arguments.get(place).map_or("", String::as_str)
     }
 
-    /// The number of an operation, as sentences and `quarantine list` name it, of the one database that was named.
+    /// The number of an operation, as sentences and `quarantine list` name it, of the one database
+    /// that was named.
     fn number(&self) -> Result<u64, String> {
         self.named("quarantine")?;
         let word = self.argument(0);

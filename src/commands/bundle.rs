@@ -1,5 +1,6 @@
 //! Owns `bundle`: all that support needs, in one file.
-//! Promises: no row of any table of the product; the file is new, whole and readable by its owner alone.
+//! Promises: no row of any table of the product; the file is new, whole and readable by its owner
+//! alone.
 //! Never changes a database, and never sends anything anywhere.
 
 use std::path::Path;
@@ -17,9 +18,9 @@ use crate::decide::record::SLOT_BYTES;
 use crate::device::disk::read_own_start;
 use crate::device::supervisor::place;
 use crate::device::{Device, LOOK};
+use crate::error::without_row;
 use crate::ops::examine::{inside, outside};
 use crate::ops::export::export;
-use crate::ops::verify::ROW_FOLLOWS;
 use crate::report::{Identity, SCHEMA};
 
 /// Bytes of each file of the system that go in at most.
@@ -90,13 +91,10 @@ fn report_of(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| Value::from(format!("no report: {error}")))
 }
 
-/// A failed `expect` query shows its row on the device; here it is left out, wherever it is told.
+/// What `show_rows` shows on the device is left out, wherever it is told.
 fn without_rows(value: Value) -> Value {
     match value {
-        Value::String(text) => Value::from(
-            text.split_once(ROW_FOLLOWS)
-                .map_or(text.clone(), |(before, _)| format!("{before}{ROW_FOLLOWS}(left out)")),
-        ),
+        Value::String(text) => Value::from(without_row(&text)),
         Value::Array(values) => values.into_iter().map(without_rows).collect(),
         Value::Object(fields) => {
             fields.into_iter().map(|(key, value)| (key, without_rows(value))).collect()

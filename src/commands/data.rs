@@ -1,5 +1,7 @@
-//! Owns `data status | run`: data migrations, by an operator's command, beside running applications.
-//! Promises: what was committed stays and is reported, also where something stopped the rest; the applications' databases stay ready.
+//! Owns `data status | run`: data migrations, by an operator's command, beside running
+//! applications.
+//! Promises: what was committed stays and is reported, also where something stopped the rest; the
+//! applications' databases stay ready.
 //! Never touches the schema, the ready files or the report of the boot.
 
 use serde::Serialize;
@@ -79,8 +81,10 @@ pub fn data(context: &CommandContext<'_>, verb: DataVerb) -> Result<Printed, Str
             context.devices.iter().map(|device| run(device, extent)).collect()
         }
     };
-    let exit = gravest(reports.iter().map(|report| report.exit));
-    let exit = if verb == (DataVerb::Status { exit_code: false }) { 0 } else { exit };
+    let asked = verb != (DataVerb::Status { exit_code: false });
+    // That one is pending is an answer, and no failure to give one.
+    let exits = reports.iter().map(|report| report.exit);
+    let exit = gravest(exits.filter(|exit| asked || *exit != exit::PENDING.code));
     if context.command.json {
         let json = Lines::json(&Reports { schema: SCHEMA, exit, databases: reports });
         return Ok(match verb {
@@ -113,7 +117,11 @@ fn check_extent(
             let list: Vec<String> =
                 device.catalog.data.iter().map(|migration| migration.version.to_string()).collect();
             let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
-            Err(format!("version {version} is not one of this firmware's data migrations of {}; there is {list}", device.settings.name))
+            Err(format!(
+                "version {version} is not one of this firmware's data migrations of {}; there is \
+                 {list}",
+                device.settings.name
+            ))
         }
         Extent::Step(_) | Extent::To(_) | Extent::ToExclusive(_) => Ok(()),
     }
@@ -133,16 +141,18 @@ fn within(migrations: Vec<&'static Migration>, extent: Extent) -> Vec<&'static M
 }
 
 fn status(device: &Device<'_>) -> DataReport {
-    let seen = look(device).and_then(|rows| left_to_do(device, &rows).map(|left| (rows, left)));
-    match seen {
-        Err(failure) => DataReport::of(
-            device,
-            &[],
-            &[],
-            failure.class.exit().code,
-            &format!("cannot be looked at: {failure}."),
-        ),
-        Ok((rows, left)) => {
+    let not_seen = |rows: &[Row], failure: Failure| {
+        let words = format!("cannot be looked at: {failure}.");
+        DataReport::of(device, rows, &[], failure.class.exit().code, &words)
+    };
+    let rows = match look(device) {
+        Ok(rows) => rows,
+        Err(failure) => return not_seen(&[], failure),
+    };
+    match left_to_do(device, &rows) {
+        // What was done stays done, whatever its text is now.
+        Err(failure) => not_seen(&rows, failure),
+        Ok(left) => {
             let (exit, words) = match left.len() {
                 0 => (0, "no data migration is pending.".to_owned()),
                 count => (
@@ -191,8 +201,8 @@ pub fn run(device: &Device<'_>, extent: Extent) -> DataReport {
     }
 }
 
-/// Lock, look, open beside the applications, and one data migration after another; `done` has a clause for each.
-/// What the schema still waits for, with the exit code, where it does.
+/// Lock, look, open beside the applications, and one data migration after another; `done` has a
+/// clause for each. What the schema still waits for, with the exit code, where it does.
 fn apply(
     device: &Device<'_>,
     extent: Extent,
@@ -211,7 +221,7 @@ fn apply(
         return Ok(None);
     }
     let locked = lock(device)?; // no migrator swaps the file meanwhile
-    RecordStore::open(device, &locked)?; // a state folder without a record would look like a lost one
+    RecordStore::open(device, &locked)?;
     if let Some(waits) = waits_for(device)? {
         return Ok(Some(waits));
     }
@@ -270,20 +280,20 @@ fn waits_for(device: &Device<'_>) -> Result<Option<(u8, String)>, Failure> {
         device.state.ready_operations(device.disk()).is_ok_and(|operations| !operations.is_empty());
     let fits = match (&plan, &facts.database) {
         (Plan::Quiet { .. }, _) => true,
-        // An application is writing now, or was when the power went: SQLite's own locks tell, as any reader sees it.
-        (Plan::Recover { .. }, DatabaseState::NeedsRecovery | DatabaseState::Current { .. }) => {
-            true
-        }
+        // An application is writing now, or was when the power went: SQLite's own locks tell, as
+        // any reader sees it.
+        (Plan::Recover { .. }, database) => !matches!(database, DatabaseState::Newer { .. }),
         _ => false,
     };
     if fits && !waiting {
         return Ok(None);
     }
-    // Newer firmware's data is newer firmware's to change.
-    let exit = if matches!(plan, Plan::UseNewer { .. }) {
-        Class::Newer.exit().code
-    } else {
-        pending_exit(device, &plan)
+    let exit = match (&plan, &facts.database) {
+        // Newer firmware's data is newer firmware's to change.
+        (Plan::UseNewer { .. }, _) | (Plan::Recover { .. }, DatabaseState::Newer { .. }) => {
+            Class::Newer.exit().code
+        }
+        _ => pending_exit(device, &plan),
     };
     Ok(Some((exit, format!("the plan of its next run is: {plan}"))))
 }

@@ -1,27 +1,25 @@
-//! Owns `doctor`: everything that can be looked at, each finding with what it means and the command that repairs it.
+//! Owns `doctor`: everything that can be looked at, each finding with what it means and the command
+//! that repairs it.
 //! Promises: reads only, beside running applications; a finding without a repair says so.
 //! Never repairs anything.
 
+mod content;
+mod files;
+
 use serde::Serialize;
+
+use self::content::the_content;
+use self::files::the_files;
 
 use crate::boot::look;
 use crate::commands::status::pending_exit;
 use crate::commands::{CommandContext, Lines, Printed};
 use crate::decide::facts::{Facts, Request, Room};
 use crate::decide::plan::Plan;
-use crate::device::mounts::Missing;
-use crate::device::sqlite::version_number;
 use crate::device::Device;
 use crate::error::exit::{self, gravest};
-use crate::ops::examine::{
-    inside, outside, quarantine, record, snapshots, Header, Inside, Outside, RecordState,
-};
+use crate::ops::examine::{outside, quarantine, record, snapshots, RecordState};
 use crate::report::{LastFailure, SCHEMA};
-
-/// A fifth of the file holds nothing: worth a sentence.
-const FREE_PERCENT_WORTH_SAYING: u64 = 20;
-/// Larger than this and the application has stopped checkpointing.
-const WAL_BYTES_WORTH_SAYING: u64 = 64 << 20;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -192,9 +190,9 @@ fn the_plan(device: &Device<'_>, facts: &Facts, plan: &Plan, chart: &mut Chart) 
             &format!("stop the applications, then `bootmigrate run --db {name}`"),
         ),
     }
-    let tries = &facts.tries;
-    if u16::from(tries.failed) + u16::from(tries.interrupted) > 0 {
-        let what = format!("{} failed, {} interrupted", tries.failed, tries.interrupted);
+    let (failed, interrupted) = (facts.failed_tries(), facts.tries.interrupted);
+    if u16::from(failed) + u16::from(interrupted) > 0 {
+        let what = format!("{failed} failed, {interrupted} interrupted");
         let repair =
             format!("`bootmigrate run --retry --db {name}` forgets them and tries once more");
         chart.note(
@@ -214,196 +212,13 @@ fn the_plan(device: &Device<'_>, facts: &Facts, plan: &Plan, chart: &mut Chart) 
             repair,
         );
     }
-    if let Some(loss) = &facts.loss {
+    for loss in &facts.losses {
         chart.note(
             "loss",
-            format!("lost: {loss}"),
+            format!("lost: {} (quarantine/{})", loss.text, loss.operation),
             "an earlier run had no time to say so",
             "the next run says it (exit 11)",
         );
-    }
-}
-
-fn the_files(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
-    match &seen.header {
-        Some(header) => the_header(header, chart),
-        None if seen.files.main_is_empty() => chart.note(
-            "header",
-            "there is no file, or it is empty",
-            "a first boot makes it",
-            "`bootmigrate plan` says what would be done",
-        ),
-        None => chart.problem(
-            exit::DAMAGED.code,
-            "header",
-            "it is not that of an SQLite database",
-            "the file is damaged, or no database",
-            "see `next boot` above",
-        ),
-    }
-    let wal = seen.files.wal.map_or(0, |wal| wal.size);
-    match (seen.files.journal_has_content, wal) {
-        (true, _) => chart.note(
-            "journals",
-            "a rollback journal has content",
-            "an application is writing, or a power cut left it",
-            "the next run, or the application's next read, recovers it",
-        ),
-        (false, 0) => chart.ok("journals", "nothing is left in them"),
-        (false, wal) if wal > WAL_BYTES_WORTH_SAYING => chart.note(
-            "journals",
-            format!("the WAL has {wal} bytes"),
-            "the application never finishes a checkpoint",
-            "look for a connection that reads for ever",
-        ),
-        (false, wal) => {
-            chart.ok("journals", format!("the WAL has {wal} bytes; it is part of the database"))
-        }
-    }
-    the_owner(device, seen, chart);
-}
-
-fn the_header(header: &Header, chart: &mut Chart) {
-    let mode = if header.wal { "WAL" } else { "rollback journal" };
-    let (page, pages) = (header.page_bytes, header.pages);
-    chart.ok(
-        "header",
-        format!(
-            "{pages} pages of {page} bytes, {mode}, user_version {}, application_id {}",
-            header.user_version, header.application_id
-        ),
-    );
-    if header.sqlite > version_number() {
-        let what =
-            format!("last written by SQLite {}, this one is {}", header.sqlite, version_number());
-        chart.note(
-            "sqlite",
-            what,
-            "a schema with newer words may look corrupt to this firmware",
-            "boot the newer firmware where something cannot be read",
-        );
-    }
-    let free = header.free_pages.saturating_mul(page);
-    if header.free_pages.saturating_mul(100) > pages.saturating_mul(FREE_PERCENT_WORTH_SAYING) {
-        let repair = "a migration with `-- bootmigrate: no-transaction` and VACUUM";
-        chart.note(
-            "free pages",
-            format!("{} of {pages} hold nothing: {free} bytes", header.free_pages),
-            "they are used again; the file does not shrink by itself",
-            repair,
-        );
-    } else {
-        chart.ok("free pages", format!("{} of {pages}", header.free_pages));
-    }
-}
-
-fn the_owner(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
-    let Some((main, folder)) = seen.files.main.zip(seen.folder) else { return };
-    let what = format!(
-        "{}:{}, mode {:04o}; its folder {}:{}, mode {:04o}",
-        main.uid, main.gid, main.mode, folder.uid, folder.gid, folder.mode
-    );
-    if main.links > 1 {
-        chart.note(
-            "owner",
-            format!("the file has {} names (hard links)", main.links),
-            "a swap would split them, so none is done",
-            "remove the other names",
-        );
-    }
-    if main.uid == folder.uid || folder.mode & 0o022 != 0 {
-        chart.ok("owner", what);
-    } else {
-        let means = "SQLite makes its journal in the folder: an application that is not its owner cannot write";
-        chart.note("owner", what, means, "give folder and file to the same user");
-    }
-    let Some(mount) = &device.settings.require_mount else { return };
-    match device.not_mounted(mount) {
-        Some(why) => {
-            let (means, repair) = match why {
-                Missing::NotMounted(_) => {
-                    ("what is there now is not the data partition", "mount it, then run again")
-                }
-                Missing::Unseen(..) => (
-                    "every run refuses, for it may not be the data partition",
-                    "mount /proc, then run again",
-                ),
-            };
-            chart.problem(18, "mount", why.to_string(), means, repair);
-        }
-        None => chart.ok("mount", format!("{}", mount.display())),
-    }
-}
-
-fn the_content(device: &Device<'_>, seen: &Outside, full: bool, chart: &mut Chart) {
-    if seen.header.is_none() {
-        return;
-    }
-    let budget = if full { u64::MAX } else { u64::from(device.settings.quick_check_max_mib) << 20 };
-    match inside(device, seen, budget) {
-        Ok(inside) => the_pages(device, &inside, chart),
-        Err(failure) => chart.note(
-            "integrity",
-            format!("it cannot be read now: {failure}"),
-            "somebody holds it, or a journal must be recovered first",
-            "stop the applications, then ask again",
-        ),
-    }
-}
-
-fn the_pages(device: &Device<'_>, inside: &Inside, chart: &mut Chart) {
-    match &inside.wrong {
-        Err(why) => {
-            chart.note("integrity", format!("not checked: {why}"), "nothing is known about its pages", "`bootmigrate doctor --full`")
-        }
-        Ok(rows) if rows.is_empty() && inside.notes.is_empty() => chart.ok("integrity", "every page and index is whole"),
-        Ok(rows) if rows.is_empty() => chart.note(
-            "integrity",
-            format!("every page is whole; {}", inside.notes.join("; ")),
-            "no damage: the application has what this firmware does not, or has left an index that does not fit its text",
-            "Migrator::on_connection registers what is missing; `INSERT INTO t(t) VALUES ('rebuild')` builds a full-text index again",
-        ),
-        Ok(rows) => {
-            let repair = format!("copy the file for support, then `bootmigrate run --purge-and-retry --db {}`", device.settings.name);
-            let what = format!("{} findings, the first: {}", rows.len(), rows.first().map_or("", String::as_str));
-            chart.problem(exit::DAMAGED.code, "integrity", what, "rows may be lost; on_damage says what is tried first", &repair);
-        }
-    }
-    match inside.contradictions.as_slice() {
-        [] => chart.ok(
-            "history",
-            format!("{} migrations, each as this firmware has it", inside.history.len()),
-        ),
-        found => chart.note(
-            "history",
-            found.join("; "),
-            "the database was made by other migrations than this firmware's",
-            "see `next boot` above; a firmware with the migrations of the history fits",
-        ),
-    }
-    let aside: Vec<&str> = inside
-        .drift
-        .iter()
-        .filter_map(|one| one.strip_prefix("table lost_")?.split(' ').next())
-        .collect();
-    if !aside.is_empty() {
-        let what = aside.iter().map(|table| format!("lost_{table}")).collect::<Vec<_>>().join(", ");
-        let means = "rows that had no place in their tables when the database was rebuilt";
-        let advice =
-            format!("`bootmigrate lost list` says why; `bootmigrate lost retry --db {}` gives back what fits", device.settings.name);
-        chart.note("aside", what, means, &advice);
-    }
-    let of_aside = |one: &str| one.starts_with("table lost_") || one.starts_with("column lost_");
-    let drift: Vec<&str> =
-        inside.drift.iter().map(String::as_str).filter(|one| !of_aside(one)).collect();
-    match drift.as_slice() {
-        [] => chart.ok("schema", format!("as the {} migrations of its history make it", inside.history.len())),
-        drift => chart.note(
-            "schema",
-            drift.join("; "),
-            "somebody changed the schema by hand, or an old tool left it; a later migration may fail on it",
-            "a migration that puts it right; nothing is done by itself",
-        ),
     }
 }
 
@@ -494,11 +309,14 @@ fn the_record(device: &Device<'_>, chart: &mut Chart) {
     match record(device) {
         Ok(RecordState::NothingYet) => chart.ok("record", "none; the first run makes it"),
         Ok(RecordState::Blank) => chart.ok("record", "whole, and nothing was begun yet"),
-        Ok(RecordState::Whole(operation)) => chart.ok("record", format!("whole; the last operation was number {operation}")),
+        Ok(RecordState::Whole(operation)) => {
+            chart.ok("record", format!("whole; the last operation was number {operation}"))
+        }
         Ok(RecordState::Lost) => chart.note(
             "record",
             "it is gone, or neither of its two halves is whole",
-            "tries that were counted, and tokens that were honoured, are forgotten; they count as none",
+            "tries that were counted, and tokens that were honoured, are forgotten; they count as \
+             none",
             "nothing; the next run that writes rebuilds it",
         ),
         Ok(RecordState::Format(format)) => chart.problem(
@@ -508,6 +326,11 @@ fn the_record(device: &Device<'_>, chart: &mut Chart) {
             "newer firmware wrote it; nothing is touched",
             "boot the newer firmware",
         ),
-        Err(failure) => chart.note("record", failure.to_string(), "it cannot be looked at", "look at who owns the state folder"),
+        Err(failure) => chart.note(
+            "record",
+            failure.to_string(),
+            "it cannot be looked at",
+            "look at who owns the state folder",
+        ),
     }
 }

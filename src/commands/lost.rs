@@ -1,5 +1,7 @@
-//! Owns `lost list | export | drop | retry`: what a person can do with rows that have no place in the schema.
-//! Promises: list and export only read, beside running applications; drop and retry name what went and what stays.
+//! Owns `lost list | export | drop | retry`: what a person can do with rows that have no place in
+//! the schema.
+//! Promises: list and export only read, beside running applications; drop and retry name what went
+//! and what stays.
 //! Never loses a row that was not named: drop says --yes, and retry keeps what does not fit.
 
 use std::path::Path;
@@ -13,7 +15,9 @@ use crate::device::Device;
 use crate::error::exit::gravest;
 use crate::error::{Class, Failure};
 use crate::ops::examine::{quarantine, Quarantined};
-use crate::ops::lost::{drop_rows, export_rows, lost_rows, retry_rows, GivenBack, COMMIT};
+use crate::ops::lost::{
+    drop_rows, export_rows, is_newer, lost_rows, retry_rows, Doubt, GivenBack, Retried, COMMIT,
+};
 use crate::report::SCHEMA;
 
 #[derive(Debug, Serialize)]
@@ -99,7 +103,8 @@ fn list(context: &CommandContext<'_>) -> Printed {
                     text.line(&format!("{name}: no rows were put aside"));
                 }
                 let sets = quarantine(device).unwrap_or_default();
-                let found: Vec<OneLost> = found.iter().map(|lost| one(lost, &sets)).collect();
+                let found: Vec<OneLost> =
+                    found.iter().map(|lost| one(device, lost, &sets)).collect();
                 found.iter().for_each(|lost| text.extend(&lost.lines(&name)));
                 databases.push(DatabaseLost { name, lost: found });
             }
@@ -116,19 +121,33 @@ fn list(context: &CommandContext<'_>) -> Printed {
     Printed::answer(text, exit)
 }
 
-fn one(lost: &LostRows, sets: &[Quarantined]) -> OneLost {
+fn one(device: &Device<'_>, lost: &LostRows, sets: &[Quarantined]) -> OneLost {
     let table = lost.table.name.clone();
     let missing = lost.without_a_column();
-    let why = match (&lost.home, missing.is_empty()) {
-        (None, _) => "the schema has no such table".to_owned(),
-        (Some(_), false) => format!("the table has no more: {}", missing.join(", ")),
-        (Some(_), true) => {
-            "a constraint or a migration refused them, or their parents were put aside".to_owned()
-        }
+    let why = match without_a_home(lost) {
+        Some(why) => why.to_owned(),
+        None if is_newer(device, lost) => format!(
+            "they had version {} of newer firmware, where its columns may have meant something \
+             else",
+            lost.version
+        ),
+        None if !missing.is_empty() => format!("the table has no more: {}", missing.join(", ")),
+        None => "a constraint or a migration refused them, or their parents were put aside".into(),
     };
     let set = sets.iter().rev().find(|set| set.lost.contains(&format!("(in {table})")));
     let set_aside = set.map(|set| format!("quarantine/{}: {}", set.operation, set.reason));
     OneLost { from: lost.home_name().to_owned(), rows: lost.rows, table, why, set_aside }
+}
+
+/// Why none of its rows can go back.
+fn without_a_home(lost: &LostRows) -> Option<&'static str> {
+    match lost.home {
+        Some(_) => None,
+        None if lost.home_is_virtual => {
+            Some("that is a virtual table now, into which only its application can write them")
+        }
+        None => Some("the schema has no such table"),
+    }
 }
 
 impl OneLost {
@@ -190,21 +209,53 @@ fn dropped(device: &Device<'_>, table: &str) -> Printed {
 fn retried(device: &Device<'_>, only: Option<&str>, agreed: bool) -> Printed {
     ended(
         device,
-        retry_rows(device, only, agreed).map(|done| match done.as_slice() {
-            [] => vec!["no rows were put aside.".to_owned()],
-            done => done.iter().map(of_one).collect(),
+        retry_rows(device, only, agreed).map(|Retried { tables, indexes }| {
+            if tables.is_empty() {
+                return vec!["no rows were put aside.".to_owned()];
+            }
+            let triggers = tables.iter().filter(|one| !one.triggers.is_empty()).map(not_run);
+            let indexes = indexes.iter().map(|(index, text, built)| match built {
+                true => format!("the full-text index {index} was built again from {text}."),
+                false => format!(
+                    "the full-text index {index} cannot be built again from {text}: it lacks these \
+                     rows."
+                ),
+            });
+            tables.iter().map(of_one).chain(triggers).chain(indexes).collect()
         }),
     )
 }
 
-fn of_one(GivenBack { lost, went, changed_by }: &GivenBack) -> String {
+fn not_run(one: &GivenBack) -> String {
+    format!(
+        "no trigger ran for the rows that went back to {}: {}.",
+        one.lost.home_name(),
+        one.triggers.join(", ")
+    )
+}
+
+fn of_one(GivenBack { lost, went, doubt, .. }: &GivenBack) -> String {
     let (table, home) = (&lost.table.name, lost.home_name());
-    if !changed_by.is_empty() {
+    if let Some(why) = without_a_home(lost) {
+        return format!("{table} stays, with {} of {home}: {why}.", counted(lost.rows));
+    }
+    let rows = counted(lost.rows);
+    let why = match doubt {
+        None => None,
+        Some(Doubt::ChangedBy(migrations)) => Some(format!(
+            "{} changed {home}, and its {rows} may be of before",
+            migrations.join(", ")
+        )),
+        Some(Doubt::Newer) => Some(format!(
+            "its {rows} had version {} of newer firmware, where the columns of {home} may have \
+             meant something else",
+            lost.version
+        )),
+    };
+    if let Some(why) = why {
         return format!(
-            "{table} stays: {} changed {home}, and its {} may be of before. Look at them with `lost export`; `lost retry {table} --yes` gives \
-             them back all the same.",
-            changed_by.join(", "),
-            counted(lost.rows)
+            "{table} stays: {why}. Look at them with `lost export`; `lost retry {table} --yes` \
+             gives them back all the same."
         );
     }
     match lost.rows.saturating_sub(*went) {
@@ -225,7 +276,10 @@ fn ended(device: &Device<'_>, done: Result<Vec<String>, Failure>) -> Printed {
         Err(failure) if failure.op == COMMIT && failure.class != Class::NoSpace => {
             let (exit, name) = (failure.class.exit().code, &device.settings.name);
             let next = "`bootmigrate lost list` shows whether it was done";
-            let sentence = format!("{name}: {failure}; the database is whole, as before or changed. Next: {next}. [BM-{exit} {name}]");
+            let sentence = format!(
+                "{name}: {failure}; the database is whole, as before or changed. Next: {next}. \
+                 [BM-{exit} {name}]"
+            );
             Printed::outcome(Lines::default(), Lines::of(&sentence), exit)
         }
         Err(failure) => not_begun(device, failure),

@@ -1,5 +1,6 @@
 //! Owns `mark-good`: the slot has proven itself, and what was kept for the way back may go.
-//! Promises: only where the application may open every database as it is; all of them are marked, durably, before a snapshot goes.
+//! Promises: only where the application may open every database as it is; all of them are marked,
+//! durably, before a snapshot goes.
 //! Never touches the database.
 
 use serde::Serialize;
@@ -36,8 +37,9 @@ struct Marked {
     sentence: String,
 }
 
-/// A line a database; the exit code is the gravest. The slot is good as a whole or not at all: where one database is not ready, or cannot
-/// be written, the snapshots of the others are what the older slot would need.
+/// A line a database; the exit code is the gravest. The slot is good as a whole or not at all:
+/// where one database is not ready, or cannot be written, the snapshots of the others are what the
+/// older slot would need.
 pub fn mark_good(devices: &[Device<'_>], all: &[Device<'_>], json: bool) -> Printed {
     let looked = devices
         .iter()

@@ -1,5 +1,6 @@
 //! Owns `migrate`: the run, as far as an operator tells it to go.
-//! Promises: a database that is then short of this firmware's version is not ready; a failure never purges anything.
+//! Promises: a database that is then short of this firmware's version is not ready; a failure never
+//! purges anything.
 //! Never goes down: that is `rollback`.
 
 use crate::boot::group::Member;
@@ -7,12 +8,13 @@ use crate::boot::{look, BootRequest};
 use crate::catalog::Catalog;
 use crate::cli::Extent;
 use crate::commands::run::{said, Session};
-use crate::commands::{changes, CommandContext, Printed};
+use crate::commands::{changes, not_begun, CommandContext, Lines, Printed};
 use crate::config::{DatabaseSettings, OnFailure, OnNewer};
 use crate::decide::facts::Request;
+use crate::decide::plan::{Plan, RefusalClass};
 use crate::device::{Device, Environment};
-use crate::error::exit;
-use crate::report::{version_of, DatabaseReport, Outcome};
+use crate::error::{exit, Class};
+use crate::report::{exit_of_refusal, version_of, DatabaseReport, Outcome};
 
 /// Applies what is pending up to where the extent says.
 ///
@@ -22,10 +24,13 @@ pub fn migrate(context: &CommandContext<'_>, extent: Extent) -> Result<Printed, 
     one_database(context, extent)?;
     let mut limits = Vec::new();
     for device in context.devices {
-        limits.push(Limit::new(device, target(device, extent)?, Vec::new()));
+        match target(device, extent) {
+            Ok(target) => limits.push(Limit::new(device, target, Vec::new())),
+            Err(unable) => return unable.printed(),
+        }
     }
     match changes(context) {
-        Ok(()) => Ok(run_limited(context, &limits, Request::Boot)),
+        Ok(()) => Ok(run_limited(context, &limits, Request::Migrate)),
         Err(printed) => Ok(printed),
     }
 }
@@ -44,7 +49,39 @@ fn one_database(context: &CommandContext<'_>, extent: Extent) -> Result<(), Stri
     Ok(())
 }
 
-fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
+/// Why an extent leads nowhere.
+pub enum Unable {
+    /// It is none of this database's: a mistake in the command.
+    Mistake(String),
+    /// The database's own matter, with its exit code.
+    Refused(Printed),
+}
+
+impl Unable {
+    /// As a command ends by it.
+    pub fn printed(self) -> Result<Printed, String> {
+        match self {
+            Unable::Mistake(sentence) => Err(sentence),
+            Unable::Refused(printed) => Ok(printed),
+        }
+    }
+
+    /// The database is not as it must be; nothing was touched.
+    pub fn refused(device: &Device<'_>, class: RefusalClass, what: &str, next: &str) -> Unable {
+        let (exit, name) = (exit_of_refusal(class), &device.settings.name);
+        let sentence =
+            format!("{name}: {what}; nothing was changed. Next: {next}. [BM-{exit} {name}]");
+        Unable::Refused(Printed::outcome(Lines::default(), Lines::of(&sentence), exit))
+    }
+}
+
+impl From<String> for Unable {
+    fn from(sentence: String) -> Unable {
+        Unable::Mistake(sentence)
+    }
+}
+
+fn target(device: &Device<'_>, extent: Extent) -> Result<i64, Unable> {
     if extent == Extent::All {
         return Ok(device.catalog.target());
     }
@@ -75,10 +112,14 @@ fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
     };
     let name = &device.settings.name;
     match () {
-        () if target < now => {
-            Err(format!("{name} is at version {now}, beyond {target}; `bootmigrate rollback --db {name} --to {target}` goes down"))
-        }
-        () if target == 0 => Err(format!("there is no version below {}", versions.first().copied().unwrap_or(0))),
+        () if target < now => Err(Unable::Mistake(format!(
+            "{name} is at version {now}, beyond {target}; `bootmigrate rollback --db {name} --to \
+             {target}` goes down"
+        ))),
+        () if target == 0 => Err(Unable::Mistake(format!(
+            "there is no version below {}",
+            versions.first().copied().unwrap_or(0)
+        ))),
         () => Ok(target),
     }
 }
@@ -86,16 +127,27 @@ fn target(device: &Device<'_>, extent: Extent) -> Result<i64, String> {
 /// The version that the database is at, where it can be read.
 ///
 /// # Errors
-/// One sentence with what stands in the way.
-pub fn version_now(device: &Device<'_>) -> Result<i64, String> {
-    let name = &device.settings.name;
+/// With what stands in the way.
+pub fn version_now(device: &Device<'_>) -> Result<i64, Unable> {
     let (facts, plan) = look(device, Request::Boot)
-        .map_err(|failure| format!("{name} cannot be looked at: {failure}"))?;
-    version_of(&facts)
-        .ok_or_else(|| format!("the version of {name} is not known; the plan is to {plan}"))
+        .map_err(|failure| Unable::Refused(not_begun(device, failure)))?;
+    let name = &device.settings.name;
+    match (version_of(&facts), &plan) {
+        (Some(version), _) => Ok(version),
+        (None, Plan::Refuse(refusal)) => {
+            Err(Unable::refused(device, refusal.class, &refusal.what, &refusal.next))
+        }
+        (None, plan) => Err(Unable::refused(
+            device,
+            RefusalClass::As(Class::Waits),
+            &format!("its version is not known before a boot ({plan})"),
+            &format!("run `bootmigrate run --db {name}`, as a boot does"),
+        )),
+    }
 }
 
-/// One database as far as an operator said: its catalogue ends there, and nothing of it is ever lost.
+/// One database as far as an operator said: its catalogue ends there, and nothing of it is ever
+/// lost.
 pub struct Limit<'a> {
     device: &'a Device<'a>,
     catalog: Catalog,
@@ -111,7 +163,8 @@ impl<'a> Limit<'a> {
         Limit { device, catalog: device.catalog.up_to(version), settings }
     }
 
-    /// Going back is what was asked for: that this firmware's applications may not open the result is in its report, and no failure.
+    /// Going back is what was asked for: that this firmware's applications may not open the result
+    /// is in its report, and no failure.
     fn went_back(&self, reports: &[DatabaseReport]) -> bool {
         let back = |report: &&DatabaseReport| {
             report.outcome == Outcome::Downgraded && report.version == Some(self.catalog.target())
@@ -145,7 +198,7 @@ pub fn run_limited(
         &devices.iter().collect::<Vec<_>>(),
         context.all,
     );
-    let asked = BootRequest { request, token: String::new() };
+    let asked = BootRequest::of(request);
     let members: Vec<Member<'_, '_>> = devices.iter().map(|device| (device, &asked)).collect();
     let (reports, pending_report) = session.boot_each(&members);
     let report = session.end(&reports);

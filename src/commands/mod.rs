@@ -1,8 +1,10 @@
-//! Owns the operators' commands, one a file, and what they share: the configuration and the databases' places.
-//! Promises: reads the configuration as the image and the device have it; a mistake in it is one sentence and exit 2.
+//! Owns the operators' commands, one a file, and what they share: the configuration and the
+//! databases' places.
+//! Promises: reads the configuration as the image and the device have it; a mistake in it is one
+//! sentence and exit 2.
 //! Never decides about a database.
 
-pub mod adopt;
+pub mod baseline;
 pub mod bundle;
 pub mod data;
 pub mod doctor;
@@ -18,8 +20,11 @@ pub mod rehearse;
 pub mod restore;
 pub mod rollback;
 pub mod run;
+pub mod salvage;
+pub mod scrub;
 pub mod snapshot;
 pub mod status;
+pub mod wipe;
 
 use std::io;
 use std::path::Path;
@@ -63,7 +68,11 @@ pub fn changes(context: &CommandContext<'_>) -> Result<(), Printed> {
     if !context.settings.observe {
         return Ok(());
     }
-    let sentence = format!("{}: mode = \"observe\" changes nothing; write mode = \"normal\" in bootmigrate.toml first. [BM-3]", program());
+    let sentence = format!(
+        "{}: mode = \"observe\" changes nothing; write mode = \"normal\" in bootmigrate.toml \
+         first. [BM-3]",
+        program()
+    );
     Err(Printed::outcome(Lines::default(), Lines::of(&sentence), exit::PENDING.code))
 }
 
@@ -72,13 +81,17 @@ pub fn not_begun(device: &Device<'_>, failure: Failure) -> Printed {
     let failure = explained(device, failure);
     let (exit, name) = (failure.class.exit().code, &device.settings.name);
     let sentence = match lacking(device, &failure, RUN_AGAIN) {
-        Some((why, next)) => format!("{name}: not enough space: {why}{failure}; nothing was changed. Next: {next}. [BM-{exit} {name}]"),
+        Some((why, next)) => format!(
+            "{name}: not enough space: {why}{failure}; nothing was changed. Next: {next}. \
+             [BM-{exit} {name}]"
+        ),
         None => format!("{name}: {failure}; nothing was changed. [BM-{exit} {name}]"),
     };
     Printed::outcome(Lines::default(), Lines::of(&sentence), exit)
 }
 
-/// Of what there was too little, and what an operator can do, where that is why a command ended; `then` comes last.
+/// Of what there was too little, and what an operator can do, where that is why a command ended;
+/// `then` comes last.
 pub fn lacking(device: &Device<'_>, failure: &Failure, then: &str) -> Option<(String, String)> {
     let quarantine = || kept(device, &[]).unwrap_or_default();
     (failure.class == Class::NoSpace)
@@ -139,12 +152,20 @@ pub fn settings(
         Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => None,
         Err(error) => return Err(format!("{} cannot be read: {error}", path.display()).into()),
     };
-    let file = path.display().to_string();
-    let over: Vec<Source<'_>> = text.iter().map(|text| Source { file: &file, text }).collect();
-    let image = Source { file: embedded.configuration_file, text: embedded.configuration };
-    let settings = config::read(image, &over, UnknownKey::Warn)?;
+    let settings = match as_built(embedded).filter(|_| text.is_none()) {
+        Some(settings) => settings,
+        None => {
+            let file = path.display().to_string();
+            let over: Vec<Source<'_>> =
+                text.iter().map(|text| Source { file: &file, text }).collect();
+            let image = Source { file: embedded.configuration_file, text: embedded.configuration };
+            config::read(image, &over, UnknownKey::Warn)?
+        }
+    };
     if settings.example && command.root.as_os_str().is_empty() {
-        let sentence = "this binary carries the example product, which runs only under --root DIR; build it with your own migrations";
+        let sentence =
+            "this binary carries the example product, which runs only under --root DIR; build it \
+             with your own migrations";
         return Err(sentence.to_owned().into());
     }
     if let Some(name) = command
@@ -159,7 +180,14 @@ pub fn settings(
     Ok(settings)
 }
 
-/// Root obeys a configuration that root wrote, or (of an image that is being built) the owner of `--root`.
+/// What the build has read in the embedded file, where that is still the file's text.
+fn as_built(embedded: &Embedded) -> Option<Settings> {
+    let (_, settings) = embedded.settings.filter(|(text, _)| *text == embedded.configuration)?;
+    config::packed::read(settings)
+}
+
+/// Root obeys a configuration that root wrote, or (of an image that is being built) the owner of
+/// `--root`.
 fn written_by_root(disk: &dyn Disk, root: &Path, path: &Path) -> Result<(), String> {
     let owner = |path: &Path| disk.resolve(path).and_then(|found| disk.stat(&found)).ok().flatten();
     let Some(file) = owner(path).filter(|file| disk.is_root() && file.kind == FileKind::File)

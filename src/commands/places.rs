@@ -1,8 +1,11 @@
-//! Owns where the databases of this device lie: links followed, and each apart from every name that is taken.
-//! Promises: what two names hide (a link to a folder, a hard link, the case of letters) is found here, before anything is opened.
+//! Owns where the databases of this device lie: links followed, and each apart from every name that
+//! is taken.
+//! Promises: what two names hide (a link to a folder, a hard link, the case of letters) is found
+//! here, before anything is opened.
 //! Never opens a file.
 
 use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::{Catalog, Embedded};
@@ -13,10 +16,14 @@ use crate::device::disk::{parent, Disk, FileKind, Stat};
 use crate::device::supervisor::place;
 use crate::device::{Device, Environment};
 
+/// Of the device's configuration file.
+const DEVICE_FILE_NAME: &[u8] = b"bootmigrate.toml";
+
 /// The databases of this device, each at its place.
 ///
 /// # Errors
-/// A database without migrations, or a path (of the marker, too) that is another's, or leads to a name of ours.
+/// A database without migrations, or a path (of the marker, too) that is another's, or leads to a
+/// name of ours.
 pub fn devices<'a>(
     embedded: &'a Embedded,
     settings: &'a Settings,
@@ -43,8 +50,11 @@ pub fn devices<'a>(
         }
         devices.push(Device::new(environment, database, catalog, settings.slots, main));
     }
-    if !each_has_one_name || !all_apart(environment, &devices) {
-        // Refused where the second path stands; where the first lies under a name of the second, there.
+    if !each_has_one_name
+        || !(as_configured(environment, settings, &devices) || all_apart(environment, &devices))
+    {
+        // Refused where the second path stands; where the first lies under a name of the second,
+        // there.
         for (position, device) in devices.iter().enumerate() {
             let (earlier, _) = devices.split_at(position);
             apart(device, earlier)?;
@@ -70,7 +80,29 @@ pub fn devices<'a>(
     Ok(devices)
 }
 
-/// No path is another's or the program's: what is so on a device, in one pass. Else each is compared with each, to say which.
+/// Every path is what is written, and the program's own are: whoever read the configuration has
+/// seen that they are apart. The device's configuration file is what is written where it is not
+/// there, unless a link leads to its folder; then nothing else has its name.
+fn as_configured(
+    environment: &Environment<'_>,
+    settings: &Settings,
+    devices: &[Device<'_>],
+) -> bool {
+    let named = |path: &Path| place(&environment.root, path);
+    let run = Path::new(names::RUN_FOLDER);
+    // What has letters with several lower cases is compared as everything else.
+    let has_another_name = |device: &Device<'_>| {
+        let mut names = device.files.main.components().map(|step| step.as_os_str().as_bytes());
+        names.all(|name| name.is_ascii() && !name.eq_ignore_ascii_case(DEVICE_FILE_NAME))
+    };
+    !settings.overridden
+        && devices.iter().all(|device| device.files.main == named(&device.settings.path))
+        && resolve(environment, run) == named(run)
+        && devices.iter().all(has_another_name)
+}
+
+/// No path is another's or the program's: what is so on a device, in one pass. Else each is
+/// compared with each, to say which.
 fn all_apart(environment: &Environment<'_>, devices: &[Device<'_>]) -> bool {
     let files: Vec<(&Path, Vec<Taken>)> = devices
         .iter()
@@ -88,7 +120,8 @@ fn named_otherwise<'a>(devices: &[Device<'a>], device: &Device<'_>) -> Vec<Devic
     devices.iter().filter(|other| other.settings.name != device.settings.name).cloned().collect()
 }
 
-/// A database's path is neither another's, nor a name that goes with another, nor one of the program's.
+/// A database's path is neither another's, nor a name that goes with another, nor one of the
+/// program's.
 fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
     let (name, is) = (&device.settings.name, &device.files.main);
     let at = device.settings.sources.get("path");
@@ -110,7 +143,8 @@ fn apart(device: &Device<'_>, others: &[Device<'_>]) -> Result<(), String> {
     }
 }
 
-/// An operator named this file for something to be written into: not a name of ours, nor of a database.
+/// An operator named this file for something to be written into: not a name of ours, nor of a
+/// database.
 ///
 /// # Errors
 /// Whose name it is.
@@ -226,12 +260,14 @@ fn catalog_of<'a>(
     }
 }
 
-/// The path below `--root`, with symbolic links followed once; one that dangles stays a link, and is refused later.
+/// The path below `--root`, with symbolic links followed once; one that dangles stays a link, and
+/// is refused later.
 fn resolve(environment: &Environment<'_>, path: &Path) -> PathBuf {
     followed(environment.disk, &place(&environment.root, path))
 }
 
-/// The same for one of many: a folder's links are followed once, however many databases it holds. And whether the file has no second name.
+/// The same for one of many: a folder's links are followed once, however many databases it holds.
+/// And whether the file has no second name.
 fn resolve_in(
     environment: &Environment<'_>,
     folders: &mut BTreeMap<PathBuf, PathBuf>,

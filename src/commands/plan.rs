@@ -1,5 +1,6 @@
 //! Owns `plan`: what the next boot would do to each database, and why.
-//! Promises: the words are the plan's own, so that the plan printed is the plan done; touches nothing.
+//! Promises: the words are the plan's own, so that the plan printed is the plan done; touches
+//! nothing.
 //! Never looks more closely than a boot does.
 
 use serde::Serialize;
@@ -8,9 +9,12 @@ use crate::boot::group::plan_in_words;
 use crate::boot::look;
 use crate::catalog::Migration;
 use crate::commands::{CommandContext, Lines, Printed};
-use crate::decide::facts::{self, Request};
-use crate::decide::plan::{Plan, Replacement};
+use crate::decide::facts::Request;
+use crate::decide::pending::PendingMigration;
+use crate::decide::plan::Plan;
+use crate::decide::replacement::Replacement;
 use crate::device::Device;
+use crate::ops::store::RecordStore;
 use crate::report::{LastFailure, SCHEMA};
 
 #[derive(Debug, Serialize)]
@@ -55,18 +59,28 @@ fn of(device: &Device<'_>, all: &[Device<'_>], with_sql: bool) -> DatabasePlan {
             let sql = if with_sql { texts(device, &plan) } else { Vec::new() };
             DatabasePlan { name, plan: plan_in_words(device, &plan, all), last_failure, sql }
         }
-        Err(failure) => DatabasePlan {
-            name,
-            plan: format!("refuse: {failure}"),
-            last_failure: None,
-            sql: Vec::new(),
-        },
+        Err(failure) => {
+            let plan = wipe_goes_on(device).unwrap_or_else(|| format!("refuse: {failure}"));
+            DatabasePlan { name, plan, last_failure: None, sql: Vec::new() }
+        }
     }
+}
+
+/// The next boot finishes a wipe first, whatever stands there.
+fn wipe_goes_on(device: &Device<'_>) -> Option<String> {
+    let wiping = RecordStore::look(device).is_ok_and(|store| store.is_wiping());
+    let target = device.catalog.target();
+    wiping.then(|| {
+        format!(
+            "finish the wipe that was cut off: what is left of the database goes for good; then \
+             create it at version {target}"
+        )
+    })
 }
 
 /// What the plan would run, and nothing else: in its order, each after a comment with its file.
 fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
-    let find = |migrations: &[facts::PendingMigration]| {
+    let find = |migrations: &[PendingMigration]| {
         migrations.iter().filter_map(|migration| device.catalog.find(migration.version)).collect()
     };
     let after = |version: i64| {
@@ -76,17 +90,14 @@ fn texts(device: &Device<'_>, plan: &Plan) -> Vec<String> {
         Plan::Migrate { migrations, .. }
         | Plan::MigrateCopy { migrations, .. }
         | Plan::Adopt { pending: migrations, .. } => find(migrations),
-        Plan::FirstBoot { .. } | Plan::Replace { by: Replacement::Fresh { .. }, .. } => {
-            after(i64::MIN)
-        }
+        Plan::FirstBoot { .. }
+        | Plan::Replace { by: Replacement::Fresh | Replacement::Carried(_), .. } => after(i64::MIN),
         // A copy is at its version.
         Plan::Replace { by: Replacement::Snapshot { version, .. }, .. } => after(*version),
         Plan::Quiet { .. }
         | Plan::UseNewer { .. }
         | Plan::Recover { .. }
-        | Plan::Downgrade { .. }
-        | Plan::Salvage { .. }
-        | Plan::Reindex { .. }
+        | Plan::Replace { .. }
         | Plan::Refuse(_) => Vec::new(),
     };
     migrations

@@ -1,6 +1,9 @@
-//! Owns what a command prints: lines for an operator, JSON for a program, and what becomes of them where nobody takes them.
-//! Promises: the one way to standard output and standard error, and each line on it is printable, whatever a name in it holds.
-//! Never changes the outcome of what was done: only a command that is nothing but its answer fails with it.
+//! Owns what a command prints: lines for an operator, JSON for a program, and what becomes of them
+//! where nobody takes them.
+//! Promises: the one way to standard output and standard error, and each line on it is printable,
+//! whatever a name in it holds.
+//! Never changes the outcome of what was done: only a command that is nothing but its answer fails
+//! with it.
 
 use serde::Serialize;
 

@@ -1,5 +1,7 @@
-//! Owns `quarantine list | show | export | delete | restore`: what a person can do with replaced database files.
-//! Promises: list and show only read; export leaves a copy that is whole or none; delete and restore name one database and --yes.
+//! Owns `quarantine list | show | export | delete | restore`: what a person can do with replaced
+//! database files.
+//! Promises: list and show only read; export leaves a copy that is whole or none; delete and
+//! restore name one database and --yes.
 //! Never removes or replaces anything while a replacement that was cut off waits for its boot.
 
 use std::io;
@@ -58,7 +60,8 @@ struct OneSet {
     /// Why not every row, or why it was not read.
     why: Option<String>,
     tables: Vec<OneTable>,
-    /// Whether `quarantine restore` would take it; `null` where that was not asked, or is known only once its journal is recovered.
+    /// Whether `quarantine restore` would take it; `null` where that was not asked, or is known
+    /// only once its journal is recovered.
     restorable: Option<bool>,
     why_not: Option<String>,
 }
@@ -78,7 +81,8 @@ struct OneTable {
 /// What the verb says.
 ///
 /// # Errors
-/// One sentence where nothing of that number is there, or a folder cannot be written into; nothing was touched.
+/// One sentence where nothing of that number is there, or a folder cannot be written into; nothing
+/// was touched.
 pub fn quarantine(context: &CommandContext<'_>, verb: &QuarantineVerb) -> Result<Printed, String> {
     let number = match verb {
         QuarantineVerb::List => return Ok(list(context)),
@@ -239,10 +243,17 @@ fn restorable(device: &Device<'_>, operation: u64) -> (Option<bool>, Option<Stri
     let set = device.copied_to(device.state.quarantined(operation).join(device.files.file_name()));
     match set.files.look(device.disk()) {
         Err(error) => (None, Some(error.to_string())),
-        Ok(state) if state.main_is_empty() => (Some(false), Some("it has no main file with content".into())),
-        Ok(state) if state.wal_has_content() || state.journal_has_content => {
-            (None, Some("known once the WAL or journal beside it is recovered, which `quarantine restore` does on a copy".into()))
+        Ok(state) if state.main_is_empty() => {
+            (Some(false), Some("it has no main file with content".into()))
         }
+        Ok(state) if state.wal_has_content() || state.journal_has_content => (
+            None,
+            Some(
+                "known once the WAL or journal beside it is recovered, which `quarantine restore` \
+                 does on a copy"
+                    .into(),
+            ),
+        ),
         Ok(_) => match good_copy_in_full(device, &set.files.main, None) {
             Ok(_) => (Some(true), None),
             Err(Look::NotGood(why)) => (Some(false), Some(format!("it is no good copy: {why}"))),
@@ -311,7 +322,10 @@ fn no_room_there(device: &Device<'_>, into: &Path, failure: &Failure) -> Printed
     let (exit, name) = (failure.class.exit().code, &device.settings.name);
     let space = device.disk().space(parent(into)).ok();
     let (why, next) = lacking(&[], failure, space, "export again, or name a folder elsewhere");
-    let sentence = format!("{name}: not enough space: {why}{failure}; nothing was left there. Next: {next}. [BM-{exit} {name}]");
+    let sentence = format!(
+        "{name}: not enough space: {why}{failure}; nothing was left there. Next: {next}. \
+         [BM-{exit} {name}]"
+    );
     Printed::outcome(Lines::default(), Lines::of(&sentence), exit)
 }
 
@@ -360,7 +374,8 @@ fn restored(context: &CommandContext<'_>, device: &Device<'_>, number: u64) -> P
             if ![exit::USABLE.code, exit::DATA_LOSS.code, exit::PENDING.code]
                 .contains(&printed.exit)
             {
-                // It was made for this alone, and as the newest snapshot it would be taken for the latest state.
+                // It was made for this alone, and as the newest snapshot it would be taken for the
+                // latest state.
                 take_back(device, &name);
             }
             printed
@@ -373,8 +388,9 @@ fn restored(context: &CommandContext<'_>, device: &Device<'_>, number: u64) -> P
 fn no_good_copy(device: &Device<'_>, number: u64, failure: &Failure) -> Printed {
     let (exit, name) = (failure.class.exit().code, &device.settings.name);
     let sentence = format!(
-        "{name}: quarantine/{number} cannot be put back: {}; nothing was changed. Next: `bootmigrate quarantine export {number} DIR --db {name}` \
-         copies it for support. [BM-{exit} {name}]",
+        "{name}: quarantine/{number} cannot be put back: {}; nothing was changed. Next: \
+         `bootmigrate quarantine export {number} DIR --db {name}` copies it for support. \
+         [BM-{exit} {name}]",
         failure.words()
     );
     Printed::outcome(Lines::default(), Lines::of(&sentence), exit)

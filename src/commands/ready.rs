@@ -1,5 +1,6 @@
 //! Owns `ready`: may an application open this database now?
-//! Promises: a ready file alone is not believed: it may be of other firmware, or of a file that cannot be read any more.
+//! Promises: a ready file alone is not believed: it may be of other firmware, or of a file that
+//! cannot be read any more.
 //! Never waits, and creates nothing.
 
 use crate::boot::look;
@@ -79,14 +80,15 @@ fn agrees(
         Err(format!("its ready file is for version {ready}, and this firmware expects {target}"))
     };
     match looked {
-        Ok((facts, Plan::Quiet { .. } | Plan::UseNewer { .. }))
-            if version_of(facts) == Some(ready) =>
+        Ok((_, Plan::Quiet { version })) if *version == ready => Ok(()),
+        Ok((facts, Plan::UseNewer { .. })) if version_of(facts) == Some(ready) => Ok(()),
+        Ok((_, Plan::Quiet { .. } | Plan::UseNewer { .. })) => of_other(),
+        // An application is in the middle of a transaction, or has the file for itself.
+        Ok((facts, Plan::Recover { .. }))
+            if ready == target || version_of(facts) == Some(ready) =>
         {
             Ok(())
         }
-        Ok((_, Plan::Quiet { .. } | Plan::UseNewer { .. })) => of_other(),
-        // An application is in the middle of a transaction, or has the file for itself.
-        Ok((_, Plan::Recover { .. })) if ready == target => Ok(()),
         Err(failure) if failure.class == Class::InUse && ready == target => Ok(()),
         Ok(_) | Err(_) if ready != target => of_other(),
         Ok((_, plan)) => Err(format!("the plan of its next run is: {plan}")),

@@ -1,5 +1,7 @@
-//! Owns `rehearse`: the next boot's real migration on a copy, beside the running applications, thrown away.
-//! Promises: the exit code is the one the next boot would have; the live database is read as an application reads it.
+//! Owns `rehearse`: the next boot's real migration on a copy, beside the running applications,
+//! thrown away.
+//! Promises: the exit code is the one the next boot would have; the live database is read as an
+//! application reads it.
 //! Never makes a ready file or a report on /run.
 
 use serde::Serialize;
@@ -9,7 +11,8 @@ use crate::commands::run::lines;
 use crate::commands::status::pending_exit;
 use crate::commands::{changes, lacking, CommandContext, Lines, Printed};
 use crate::decide::facts::{DatabaseState, Request};
-use crate::decide::plan::{Plan, Replacement};
+use crate::decide::plan::Plan;
+use crate::decide::replacement::Replacement;
 use crate::decide::space::RUN_AGAIN;
 use crate::device::files::SnapshotName;
 use crate::device::Device;
@@ -18,6 +21,7 @@ use crate::error::Failure;
 use crate::ops::lock::lock;
 use crate::ops::rehearse::{stage, NextBoot};
 use crate::ops::room::explained;
+use crate::ops::store::RecordStore;
 use crate::report::{DatabaseReport, SCHEMA};
 
 #[derive(Debug, Serialize)]
@@ -100,11 +104,11 @@ fn one(device: &Device<'_>) -> Result<Rehearsal, Failure> {
         });
     }
     let locked = lock(device)?;
+    RecordStore::look(device)?.no_wipe_waits(device)?;
     let began = std::time::Instant::now();
     let stage = stage(device, &locked, &next(&facts.database, &plan))?;
     let copy = device.copied_to(stage.main.clone());
-    let (report, pending_report) =
-        boot(&copy, &BootRequest { request: Request::Boot, token: String::new() });
+    let (report, pending_report) = boot(&copy, &BootRequest::of(Request::Boot));
     drop(pending_report);
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let bytes = stage.bytes();
@@ -139,8 +143,8 @@ fn next(database: &DatabaseState, plan: &Plan) -> NextBoot {
         ),
         snapshot,
         another: match plan {
-            Plan::Salvage { .. } | Plan::Reindex { .. } => true,
-            Plan::Replace { by: Replacement::Fresh { carry, .. }, .. } => !carry.is_empty(),
+            Plan::Replace { by: Replacement::Carried(_), .. } => true,
+            Plan::Replace { by, .. } => by.is_repair(),
             _ => false,
         },
     }

@@ -1,5 +1,7 @@
-//! Owns `snapshot restore`: a copy of ours, or a file that an operator brings, in the database's place.
-//! Promises: the protocol's replace: checked, migrated forward beside, the old files in quarantine, the loss reported (11).
+//! Owns `snapshot restore`: a copy of ours, or a file that an operator brings, in the database's
+//! place.
+//! Promises: the protocol's replace: checked, migrated forward beside, the old files in quarantine,
+//! the loss reported (11).
 //! Never copies a file over a database.
 
 use std::path::Path;
@@ -43,15 +45,22 @@ pub fn restore(context: &CommandContext<'_>, which: &str) -> Result<Printed, Str
     ))
 }
 
-/// The run of the one database whose copy a person has named.
+/// The run of the one database whose copy an operator has named.
 pub fn put_in_place(
     context: &CommandContext<'_>,
     device: &Device<'_>,
     snapshot: Snapshot,
 ) -> Printed {
     let session = Session::begin(context.settings, context.environment, &[device], context.all);
-    let (report, pending_report) =
-        boot(device, &BootRequest { request: Request::Restore(snapshot), token: String::new() });
+    let (mut report, pending_report) = boot(device, &BootRequest::of(Request::Restore(snapshot)));
+    if !report.usable {
+        // What stands there was not looked at, and its ready file is gone.
+        report.notes.push(format!(
+            "the database that stands there is as it was; `bootmigrate run --db {}` makes it ready \
+             again where it can be used",
+            device.settings.name
+        ));
+    }
     let mut reports = [report];
     session.ready(&mut reports);
     said(

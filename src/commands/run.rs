@@ -1,5 +1,6 @@
 //! Owns `run`: every database in turn, ready files, the report on /run.
-//! Promises: a ready file is removed first and made last; each database is dealt with whatever became of the one before.
+//! Promises: a ready file is removed first and made last; each database is dealt with whatever
+//! became of the one before.
 //! Never changes an outcome because a report could not be written.
 
 use std::ffi::OsString;
@@ -23,10 +24,12 @@ use crate::error::{Class, Failure, Place};
 use crate::report::{DatabaseReport, Identity, RunReport};
 
 const MARKER: Op = Op("read the marker file");
-/// Bytes of a marker file or the kernel's command line: no kernel has a longer one, and a longer file is no request.
+/// Bytes of a marker file or the kernel's command line: no kernel has a longer one, and a longer
+/// file is no request.
 const TOKEN_SOURCE_BYTES_MAX: usize = 4096;
 
-/// Runs; the report has a sentence for each database, and what comes with it is closed once those are printed.
+/// Runs; the report has a sentence for each database, and what comes with it is closed once those
+/// are printed.
 ///
 /// `only` this database, and as at every boot those that go together with it.
 pub fn run<'d>(
@@ -49,7 +52,7 @@ pub fn run<'d>(
         return (session.end(&reports), Vec::new());
     }
     let asked = asked(settings, environment, request);
-    let as_at_a_boot = BootRequest { request: Request::Boot, token: String::new() };
+    let as_at_a_boot = BootRequest::of(Request::Boot);
     let members: Vec<Member<'_, 'd>> = devices
         .into_iter()
         .map(|device| (device, if wanted(&device) { &asked } else { &as_at_a_boot }))
@@ -93,8 +96,9 @@ impl<'a> Session<'a> {
         Session { environment, folder, all, written_before: environment.disk.bytes_written() }
     }
 
-    /// Boots each, those that go together as one. What may be opened gets its ready file at once: its application need not
-    /// wait for the others. What an operator stopped short of this firmware's version may not.
+    /// Boots each, those that go together as one. What may be opened gets its ready file at once:
+    /// its application need not wait for the others. What an operator stopped short of this
+    /// firmware's version may not.
     pub fn boot_each<'d>(
         &self,
         members: &[Member<'_, 'd>],
@@ -110,9 +114,13 @@ impl<'a> Session<'a> {
                 reports.extend(group.iter().map(|(device, _)| ended_by_hook(device)));
                 continue;
             }
-            group.iter().for_each(|(device, _)| {
-                device.tell(|hooks| hooks.before_database(&device.settings.name))
-            });
+            for (device, _) in &group {
+                device.tell(|hooks| hooks.before_database(&device.settings.name));
+                // A product's code may mount its partition.
+                if self.environment.code.is_some_and(Registered::has_hooks) {
+                    device.disk().walk_anew(device.files.folder());
+                }
+            }
             let (booted, rest): (Vec<_>, Vec<_>) = boot_together(&group).into_iter().unzip();
             let mut booted: Vec<DatabaseReport> =
                 booted.into_iter().map(|report| self.as_expected(report)).collect();
@@ -140,7 +148,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What may be opened gets its ready file; a member of a group of which one may not be opened waits for that one.
+    /// What may be opened gets its ready file; a member of a group of which one may not be opened
+    /// waits for that one.
     pub fn ready(&self, reports: &mut [DatabaseReport]) {
         let recovered: Vec<Result<Vec<(String, i64)>, String>> =
             reports.iter().map(|report| self.group_of(report, reports)).collect();
@@ -161,7 +170,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// This database and whoever goes together with it, each with its version; or which of those is not there.
+    /// This database and whoever goes together with it, each with its version; or which of those is
+    /// not there.
     fn group_of(
         &self,
         report: &DatabaseReport,
@@ -206,7 +216,8 @@ fn ended_by_hook(device: &Device<'_>) -> DatabaseReport {
     DatabaseReport::failed(device, None, &failure)
 }
 
-/// SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread runs yet.
+/// SQLite's own default may be a small or read-only /tmp. Read once, when SQLite starts; no thread
+/// runs yet.
 pub fn temporary_files_beside(first: Option<&Device<'_>>) {
     if let Some(first) = first {
         std::env::set_var(TEMPORARY_FOLDER, &first.state.root);
@@ -247,44 +258,65 @@ fn skip(device: &Device<'_>, why: &str) -> DatabaseReport {
 /// An operator's word counts; else a token on the kernel's command line, or in the marker file.
 fn asked(settings: &Settings, environment: &Environment<'_>, request: &Request) -> BootRequest {
     if *request != Request::Boot {
-        return BootRequest { request: request.clone(), token: String::new() };
+        return BootRequest::of(request.clone());
     }
-    let at = |path: &Path| place(&environment.root, path);
-    let read = |path: &Path| put_text(environment.disk, MARKER, &at(path), TOKEN_SOURCE_BYTES_MAX);
-    let marker = settings.marker.as_deref().map(read).unwrap_or_default();
-    let kernel_words =
-        system_text(environment.disk, &at(Path::new("/proc/cmdline")), TOKEN_SOURCE_BYTES_MAX);
+    let (kernel_words, marker) = words(settings, environment);
     asked_by(&kernel_words, &marker)
 }
 
-/// What the kernel's command line asks for, else what the marker file's text does.
+/// The tokens of whoever asks for something now.
+pub fn present_tokens(settings: &Settings, environment: &Environment<'_>) -> Vec<String> {
+    let (kernel_words, marker) = words(settings, environment);
+    asked_by(&kernel_words, &marker).tokens()
+}
+
+/// The kernel's command line, and the marker file's text.
+fn words(settings: &Settings, environment: &Environment<'_>) -> (String, String) {
+    let at = |path: &Path| place(&environment.root, path);
+    let read = |path: &Path| put_text(environment.disk, MARKER, &at(path), TOKEN_SOURCE_BYTES_MAX);
+    let marker = settings.marker.as_deref().map(read).unwrap_or_default();
+    (system_text(environment.disk, &at(Path::new("/proc/cmdline")), TOKEN_SOURCE_BYTES_MAX), marker)
+}
+
+/// Words that count: a record knows some more tokens than these, and forgets none of them while it
+/// stays.
+const WORDS_MAX: usize = 3;
+
+/// What the kernel's command line asks for, and then what the marker file's text does: the next
+/// where the one before was handled.
 pub fn asked_by(kernel_words: &str, marker: &str) -> BootRequest {
-    for word in kernel_words.split_whitespace() {
-        match word.split_once('=') {
-            Some(("bootmigrate.purge-and-retry", token)) if !token.is_empty() => {
-                return with(Request::PurgeAndRetry, token)
-            }
-            Some(("bootmigrate.retry", token)) if !token.is_empty() => {
-                return with(Request::Retry, token)
-            }
-            _ => {}
-        }
+    let by_kernel = kernel_words.split_whitespace().filter_map(|word| match word.split_once('=') {
+        Some((_, "")) => None,
+        Some(("bootmigrate.purge-and-retry", token)) => Some((Request::PurgeAndRetry, token)),
+        Some(("bootmigrate.retry", token)) => Some((Request::Retry, token)),
+        _ => None,
+    });
+    let by_marker = Some(marker.trim()).filter(|token| !token.is_empty());
+    let mut all: Vec<BootRequest> = by_kernel
+        .take(WORDS_MAX)
+        .chain(by_marker.map(|token| (Request::PurgeAndRetry, token)))
+        .map(|(request, token)| with(request, token))
+        .collect();
+    let mut asked = None;
+    while let Some(one) = all.pop() {
+        asked = Some(BootRequest { next: asked.map(Box::new), ..one });
     }
-    match marker.trim() {
-        "" => BootRequest { request: Request::Boot, token: String::new() },
-        token => with(Request::PurgeAndRetry, token),
-    }
+    asked.unwrap_or_else(|| BootRequest::of(Request::Boot))
 }
 
 fn with(request: Request, token: &str) -> BootRequest {
     let kept = clip(token, TOKEN_BYTES_MAX);
     if kept.len() < token.len() {
-        log::warn!("The request is longer than {TOKEN_BYTES_MAX} bytes: one that begins alike counts as the same.");
+        log::warn!(
+            "The request is longer than {TOKEN_BYTES_MAX} bytes: one that begins alike counts as \
+             the same."
+        );
     }
-    BootRequest { request, token: kept.to_owned() }
+    BootRequest { token: kept.to_owned(), ..BootRequest::of(request) }
 }
 
-/// Prints, and only then counts a loss as reported: where neither standard error nor the report on /run took it, the next run does it.
+/// Prints, and only then counts a loss as reported: where neither standard error nor the report on
+/// /run took it, the next run does it.
 pub fn said(
     report: &RunReport,
     command: &Command,
@@ -339,8 +371,8 @@ pub fn temporary_folder() -> Option<OsString> {
     std::env::var_os(TEMPORARY_FOLDER)
 }
 
-/// Becomes the program, with the folder for temporary files and the limit of open files that were meant for it; returns only when that
-/// failed.
+/// Becomes the program, with the folder for temporary files and the limit of open files that were
+/// meant for it; returns only when that failed.
 pub fn become_program(
     program: &[OsString],
     temporary_folder: Option<OsString>,
@@ -383,5 +415,15 @@ mod tests {
                 "{words} and {marker}"
             );
         }
+    }
+
+    #[test]
+    fn as_many_words_as_count_hide_no_marker() {
+        let words: Vec<String> =
+            (0..=WORDS_MAX).map(|word| format!("bootmigrate.retry={word}")).collect();
+        let asked = asked_by(&words.join(" "), "marker");
+        let tokens = std::iter::successors(Some(&asked), |asked| asked.next.as_deref())
+            .map(|asked| asked.token.as_str());
+        assert_eq!(tokens.collect::<Vec<_>>(), ["0", "1", "2", "marker"]);
     }
 }

@@ -1,5 +1,6 @@
 //! Owns `status`: versions and state of every database, and whether its application may open it.
-//! Promises: reads only; creates nothing; works on a read-only and on a full file system, and beside running applications.
+//! Promises: reads only; creates nothing; works on a read-only and on a full file system, and
+//! beside running applications.
 //! Never waits.
 
 mod formats;
@@ -67,9 +68,6 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
         | Plan::Migrate { .. }
         | Plan::MigrateCopy { .. }
         | Plan::Adopt { .. }
-        | Plan::Downgrade { .. }
-        | Plan::Salvage { .. }
-        | Plan::Reindex { .. }
         | Plan::Replace { .. } => exit::PENDING.code,
         Plan::Refuse(refusal) => exit_of_refusal(refusal.class),
     }
@@ -164,7 +162,8 @@ impl DatabaseStatus {
     fn fill(&mut self, device: &Device<'_>, facts: &Facts, plan: &Plan) {
         self.exit = pending_exit(device, plan);
         self.version = version_of(facts);
-        (self.failed_tries, self.interrupted_tries) = (facts.tries.failed, facts.tries.interrupted);
+        (self.failed_tries, self.interrupted_tries) =
+            (facts.failed_tries(), facts.tries.interrupted);
         self.last_failure =
             facts.last_failure.as_ref().map(|failure| LastFailure::of(&self.name, failure));
         self.pending = match &facts.database {

@@ -1,5 +1,7 @@
-//! Owns the name by which this process calls itself: a product's program gives advice that can be typed as it stands.
-//! Promises: set once, before anything is printed; without that, `bootmigrate`. Only commands in backquotes are rewritten.
+//! Owns the name by which this process calls itself: a product's program gives advice that can be
+//! typed as it stands.
+//! Promises: set once, before anything is printed; without that, `bootmigrate`. Only commands in
+//! backquotes are rewritten.
 //! Never touches a path, a table or a directive, whose names are bootmigrate's own.
 
 use std::borrow::Cow;
@@ -14,7 +16,8 @@ const NAME_BYTES_MAX: usize = 64;
 
 static NAME: OnceLock<String> = OnceLock::new();
 
-/// From now on the program has this name; one that could not be typed, and any but the first, is ignored.
+/// From now on the program has this name; one that could not be typed, and any but the first, is
+/// ignored.
 pub fn call(name: &str) {
     let plain = |letter: char| {
         letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '+' | ' ')
@@ -47,8 +50,10 @@ mod tests {
 
     #[test]
     fn only_a_command_is_called_by_the_programs_name() {
-        let text = "run `bootmigrate run --retry`; /run/bootmigrate and `bootmigrate_state` stay, and `-- bootmigrate: batch`";
-        let expected = "run `gateway db run --retry`; /run/bootmigrate and `bootmigrate_state` stay, and `-- bootmigrate: batch`";
+        let text = "run `bootmigrate run --retry`; /run/bootmigrate and `bootmigrate_state` stay, \
+                    and `-- bootmigrate: batch`";
+        let expected = "run `gateway db run --retry`; /run/bootmigrate and `bootmigrate_state` \
+                        stay, and `-- bootmigrate: batch`";
         assert_eq!(renamed(text, "gateway db"), expected);
         assert!(matches!(renamed(text, OWN_NAME), Cow::Borrowed(_)));
     }

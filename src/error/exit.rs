@@ -1,4 +1,5 @@
-//! Owns the exit codes: the number, the word in reports, the meaning in the help, and which of two is graver.
+//! Owns the exit codes: the number, the word in reports, the meaning in the help, and which of two
+//! is graver.
 //! Promises: one table; a run of several databases ends with the gravest of theirs.
 //! Never changes a number or a word: supervisors and fleets read them.
 
@@ -78,7 +79,8 @@ pub fn gravest(codes: impl Iterator<Item = u8>) -> u8 {
     codes.min_by_key(rank).unwrap_or(0)
 }
 
-/// All of them, as a reader looks for them: what may be opened, then the refusals, then what never was a run.
+/// All of them, as a reader looks for them: what may be opened, then the refusals, then what never
+/// was a run.
 pub fn all() -> Vec<Exit> {
     let mut all = GRAVEST_FIRST.to_vec();
     all.sort_by_key(|exit| match *exit {

@@ -1,5 +1,7 @@
-//! Owns the errors of a name under which something else stands than what belongs there, or what somebody else has put there.
-//! Promises: says what it is; a FIFO, a device or a socket is never opened, which could wait for ever or have an effect.
+//! Owns the errors of a name under which something else stands than what belongs there, or what
+//! somebody else has put there.
+//! Promises: says what it is; a FIFO, a device or a socket is never opened, which could wait for
+//! ever or have an effect.
 //! Never removes what it finds.
 
 use std::fmt;
@@ -97,7 +99,8 @@ pub struct Untrusted {
 /// What makes a file or a folder somebody else's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
-    /// A symbolic link, in a folder of this owner where others than root may write; `None` where no link belongs at all.
+    /// A symbolic link, in a folder of this owner where others than root may write; `None` where no
+    /// link belongs at all.
     Link(Option<u32>),
     /// It has this many names, of which this many are known.
     Names(u64, u64),
@@ -125,7 +128,11 @@ impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.why {
             Why::Link(Some(owner)) => {
-                write!(f, "it is a symbolic link in a folder where others than root may write (owner {owner}), and is not followed")
+                write!(
+                    f,
+                    "it is a symbolic link in a folder where others than root may write (owner \
+                     {owner}), and is not followed"
+                )
             }
             Why::Link(None) => f.write_str("it is a symbolic link, and bootmigrate makes none"),
             Why::Names(all, ours) => {

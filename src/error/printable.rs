@@ -1,6 +1,8 @@
-//! Owns how text that is not ours appears in what we print: names and values of a database, names of files, configuration, errors.
-//! Promises: one line, without control characters and marks that change the direction of writing, of bounded length; done twice it
-//!   is the same. A name with a line break in it would else be a line of its own, and `<0>` at its start the gravest of the journal.
+//! Owns how text that is not ours appears in what we print: names and values of a database, names
+//! of files, configuration, errors.
+//! Promises: one line, without control characters and marks that change the direction of writing,
+//! of bounded length; done twice it is the same. A name with a line break in it would else be a
+//! line of its own, and `<0>` at its start the gravest of the journal.
 //! Never applied to the firmware's own SQL.
 
 use std::borrow::Cow;
@@ -10,11 +12,12 @@ use serde::Serialize;
 
 use crate::error::called::called;
 
-/// Bytes of a line. journald cuts a longer one than 48 KiB, and what follows would be a line of its own.
+/// Bytes of a line. journald cuts a longer one than 48 KiB, and what follows would be a line of its
+/// own.
 const LINE_BYTES_MAX: usize = 16 << 10;
 
-/// The text as part of a line: `\n`, `\x1b`, `\u{202e}` for what must not be printed as it is. A backslash stays what it is. A command in it is
-/// called by the program's name.
+/// The text as part of a line: `\n`, `\x1b`, `\u{202e}` for what must not be printed as it is. A
+/// backslash stays what it is. A command in it is called by the program's name.
 pub fn printable(text: &str) -> Cow<'_, str> {
     match called(text) {
         Cow::Borrowed(text) => escaped(text),
@@ -53,17 +56,27 @@ fn escaped(text: &str) -> Cow<'_, str> {
 /// Bytes of the note that a line was cut.
 const MORE_BYTES_MAX: usize = 64;
 
-/// Control characters of ASCII and beyond, separators of lines and paragraphs, and what makes a terminal write backwards.
+/// Control characters of ASCII and beyond, separators of lines and paragraphs, and what makes a
+/// terminal write backwards.
 fn is_special(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+                | '\u{feff}'
+        )
 }
 
-/// As JSON, indented for people. serde writes what is not ASCII as it is; here what must not be printed is escaped too.
+/// As JSON, indented for people. serde writes what is not ASCII as it is; here what must not be
+/// printed is escaped too.
 pub fn json(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value)
         .unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string()));
     let text = called(&text).into_owned();
+    let is_plain = |byte: &u8| matches!(byte, b'\n' | b' '..=b'~');
+    if text.as_bytes().iter().all(is_plain) {
+        return text;
+    }
     if !text.chars().any(|character| character != '\n' && is_special(character)) {
         return text;
     }

@@ -1,12 +1,16 @@
 //! Owns [`Error`]: why a call of the library could not do what it is for.
-//! Promises: each variant has the exit code that the command line has for it; the sentence is the command line's.
+//! Promises: each variant has the exit code that the command line has for it; the sentence is the
+//! command line's.
 //! Never stands for a boot that went wrong: that is a [`RunReport`](crate::RunReport).
 
 use std::fmt;
 
+use crate::commands;
+use crate::device::sqlite::application::Problem;
 use crate::error::Place;
 
-/// Why a call could not be carried out. A migration that fails on a device is no error of the call: [`RunReport`](crate::RunReport) says it.
+/// Why a call could not be carried out. A migration that fails on a device is no error of the call:
+/// [`RunReport`](crate::RunReport) says it.
 ///
 /// ```
 /// use bootmigrate::{Error, Migrator};
@@ -28,7 +32,8 @@ pub enum Error {
         /// Where in the file.
         place: Option<Place>,
     },
-    /// The product's migrations do not run on an empty database, or leave one that an application could not use.
+    /// The product's migrations do not run on an empty database, or leave one that an application
+    /// could not use.
     Migrations {
         /// Every problem, each with file, line and column where it has them.
         problems: Vec<String>,
@@ -86,3 +91,29 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<Vec<Problem>> for Error {
+    fn from(problems: Vec<Problem>) -> Error {
+        let place = problems.iter().find_map(|problem| problem.place.clone());
+        Error::Migrations {
+            problems: problems.into_iter().map(|problem| problem.text).collect(),
+            place,
+        }
+    }
+}
+
+impl From<commands::Mistake> for Error {
+    fn from(mistake: commands::Mistake) -> Error {
+        let place = mistake.at.map(|(file, line, column)| Place {
+            file,
+            version: 0,
+            line,
+            column,
+            text: String::new(),
+            caret: column,
+            statement: 0,
+            statements: 0,
+        });
+        Error::Configuration { sentence: mistake.sentence, place }
+    }
+}

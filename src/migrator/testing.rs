@@ -1,4 +1,5 @@
-//! Owns what a product's own tests get: databases in memory, and a device in a folder that boots one firmware after another.
+//! Owns what a product's own tests get: databases in memory, and a device in a folder that boots
+//! one firmware after another.
 //! Promises: both are made by the migrations and the code of the device itself.
 //! Never used by a run.
 
@@ -28,7 +29,8 @@ pub fn fresh(embedded: &Embedded, database: &str) -> Result<Connection, Error> {
     at(embedded, database, target)
 }
 
-/// A database in memory at an earlier version, without a history. [`Migrator::at`] does the same with what the product registers.
+/// A database in memory at an earlier version, without a history. [`Migrator::at`] does the same
+/// with what the product registers.
 ///
 /// ```
 /// let settings = bootmigrate::testing::at(&bootmigrate::embedded!(), "settings", 9)?;
@@ -65,7 +67,8 @@ fn known<'a>(embedded: &'a Embedded, database: &str, version: i64) -> Result<&'a
     }
 }
 
-/// A device in a folder: it boots an earlier firmware, gets rows as an application would write them, and boots this one.
+/// A device in a folder: it boots an earlier firmware, gets rows as an application would write
+/// them, and boots this one.
 ///
 /// The folder stands before every path, as with `--root`, and stays when the device is dropped.
 ///
@@ -80,7 +83,8 @@ fn known<'a>(embedded: &'a Embedded, database: &str, version: i64) -> Result<&'a
 ///
 /// let report = device.boot()?;
 /// assert_eq!((report.exit, report.databases[0].version), (0, Some(14)));
-/// let name: String = device.open("settings")?.query_row("SELECT name FROM site", [], |row| row.get(0))?;
+/// let settings = device.open("settings")?;
+/// let name: String = settings.query_row("SELECT name FROM site", [], |row| row.get(0))?;
 /// assert_eq!(name, "attic");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -90,16 +94,19 @@ pub struct Device {
 }
 
 impl Device {
-    /// In this folder, which an earlier device may have left; with everything that is registered with the migrator.
+    /// In this folder, which an earlier device may have left; with everything that is registered
+    /// with the migrator.
     pub fn new(migrator: Migrator, folder: impl Into<PathBuf>) -> Device {
         let firmware = migrator.embedded;
         Device { migrator: migrator.root(folder), firmware }
     }
 
-    /// Boots the firmware of which this version of one database was the newest; all other databases are at this firmware's.
+    /// Boots the firmware of which this version of one database was the newest; all other databases
+    /// are at this firmware's.
     ///
     /// # Errors
-    /// As [`Migrator::boot`]; [`Error::Configuration`] where the database or the version is not known.
+    /// As [`Migrator::boot`]; [`Error::Configuration`] where the database or the version is not
+    /// known.
     pub fn boot_at(&mut self, database: &str, version: i64) -> Result<RunReport, Error> {
         known(&self.firmware, database, version)?;
         let shorter = |catalog: &Catalog| {

@@ -1,4 +1,5 @@
-//! Owns the last failure as people and machines read it: with its code, its place and the firmware that met it.
+//! Owns the last failure as people and machines read it: with its code, its place and the firmware
+//! that met it.
 //! Promises: the same in text, in JSON and in metrics.
 //! Never kept by itself: it is a view of the record.
 

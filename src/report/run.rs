@@ -69,7 +69,8 @@ pub struct RunReport {
     /// Which device, firmware and boot.
     #[serde(flatten)]
     pub identity: Identity,
-    /// Bytes that this run caused to be sent to storage, as the kernel counts them; `null` where it does not.
+    /// Bytes that this run caused to be sent to storage, as the kernel counts them; `null` where it
+    /// does not.
     pub bytes_written: Option<u64>,
     /// The run's exit code.
     pub exit: u8,

@@ -3,7 +3,7 @@
 //! Never knows an exit code that [`super`] has not decided.
 
 use crate::decide::asked::QUARANTINE_RESTORE_ASKED;
-use crate::decide::facts::{Facts, OwnCopies, Request};
+use crate::decide::facts::{Facts, OwnCopies};
 use crate::decide::policy::FAILED_MAX;
 use crate::decide::space::{free_space, RUN_AGAIN};
 use crate::device::disk::Space;
@@ -22,26 +22,36 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
     let kept = report.quarantine.as_deref().unwrap_or("quarantine");
     let sentence = match report.outcome {
         Outcome::Quiet if report.data_loss => {
-            format!("at version {version}; an earlier run lost {}.", report.loss.as_deref().unwrap_or("data"))
+            format!(
+                "at version {version}; an earlier run lost {}.",
+                report.loss.as_deref().unwrap_or("data")
+            )
         }
         Outcome::Quiet => format!("at version {version}, nothing to do."),
-        Outcome::Compatible => format!("at version {version}, newer than this firmware's {}, which can use it as it is.", report.target),
+        Outcome::Compatible => format!(
+            "at version {version}, newer than this firmware's {}, which can use it as it is.",
+            report.target
+        ),
         Outcome::Adopted => format!("taken over from {reason} at version {version}, as it is."),
         Outcome::Created => format!("created at version {version}."),
         Outcome::Migrated => {
-            format!("migrated from {} to {version} ({} applied, {backup}).", report.from.unwrap_or(0), report.applied.len())
+            format!(
+                "migrated from {} to {version} ({} applied, {backup}).",
+                report.from.unwrap_or(0),
+                report.applied.len()
+            )
         }
-        Outcome::Reindexed if report.loss.is_none() => format!("rebuilt on a copy, no row lost ({reason}); the old file is in {kept}."),
-        Outcome::Reindexed => format!(
-            "rebuilt on a copy, because {reason}; the old file is in {kept}; lost: {}.",
-            report.loss.as_deref().unwrap_or("nothing")
-        ),
+        Outcome::Reindexed => reindexed(report, reason, kept),
         Outcome::Downgraded if report.reduced => format!(
-            "gone back to {version} by its stored down SQL, because {reason}; the newer file is in {kept}, alone with: {}.",
+            "gone back to {version} by its stored down SQL, because {reason}; the newer file is in \
+             {kept}, alone with: {}.",
             report.loss.as_deref().unwrap_or("nothing")
         ),
         Outcome::Downgraded => {
-            format!("gone back to {version} by its stored down SQL, no row lost, because {reason}; the newer file is in {kept}.")
+            format!(
+                "gone back to {version} by its stored down SQL, no row lost, because {reason}; the \
+                 newer file is in {kept}."
+            )
         }
         Outcome::Restored => format!(
             "restored from {} and migrated to {version}, because {reason}; lost: {}.",
@@ -49,33 +59,55 @@ pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
             report.loss.as_deref().unwrap_or("nothing")
         ),
         Outcome::Salvaged => format!(
-            "rebuilt at version {version} with what could be read, because {reason}; the old file is in {kept}; lost: {}.",
+            "rebuilt at version {version} with what could be read, because {reason}; the old file \
+             is in {kept}; lost: {}.",
             report.loss.as_deref().unwrap_or("nothing")
         ),
-        Outcome::Purged if report.loss.is_none() => {
-            format!("replaced by a fresh database at version {version} with every row, because {reason}; the old files are in {kept}.")
+        Outcome::Purged => purged(report, reason, kept),
+        Outcome::Failed | Outcome::Refused | Outcome::Interrupted | Outcome::Skipped => {
+            reason.to_owned()
         }
-        Outcome::Purged if report.loss.as_deref() != Some(ALL_ROWS) => format!(
-            "replaced by a fresh database at version {version}, because {reason}; the old files are in {kept}; lost: {}.",
-            report.loss.as_deref().unwrap_or("nothing")
-        ),
-        Outcome::Purged => {
-            format!("replaced by a fresh database at version {version}, because {reason}; the old files are in {kept}; lost: all its rows.")
-        }
-        Outcome::Failed | Outcome::Refused | Outcome::Interrupted | Outcome::Skipped => reason.to_owned(),
     };
-    match (&report.loss, report.outcome) {
-        (
-            Some(loss),
-            Outcome::Migrated | Outcome::Compatible | Outcome::Created | Outcome::Adopted,
-        ) => {
-            format!("{sentence} Lost before: {loss}.")
-        }
+    let before = match report.outcome {
+        Outcome::Migrated | Outcome::Compatible | Outcome::Created | Outcome::Adopted => true,
+        Outcome::Downgraded => !report.reduced,
+        _ => false,
+    };
+    match &report.loss {
+        Some(loss) if before => format!("{sentence} Lost before: {loss}."),
         _ => sentence,
     }
 }
 
-/// What happened, what state the database is in now, what to do next: each a clause without a final dot.
+fn reindexed(report: &DatabaseReport, reason: &str, kept: &str) -> String {
+    match &report.loss {
+        None => format!("rebuilt on a copy, no row lost ({reason}); the old file is in {kept}."),
+        Some(loss) => {
+            format!("rebuilt on a copy, because {reason}; the old file is in {kept}; lost: {loss}.")
+        }
+    }
+}
+
+fn purged(report: &DatabaseReport, reason: &str, kept: &str) -> String {
+    let version = report.version.unwrap_or(0);
+    match report.loss.as_deref() {
+        None => format!(
+            "replaced by a fresh database at version {version} with every row, because {reason}; \
+             the old files are in {kept}."
+        ),
+        Some(ALL_ROWS) => format!(
+            "replaced by a fresh database at version {version}, because {reason}; the old files \
+             are in {kept}; lost: all its rows."
+        ),
+        Some(loss) => format!(
+            "replaced by a fresh database at version {version}, because {reason}; the old files \
+             are in {kept}; lost: {loss}."
+        ),
+    }
+}
+
+/// What happened, what state the database is in now, what to do next: each a clause without a final
+/// dot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
     /// What happened.
@@ -103,7 +135,13 @@ impl std::fmt::Display for Sentence {
     }
 }
 
-const NOTHING_CHANGED: &str = "nothing was changed";
+/// The state of a database that a run has left alone.
+pub const NOTHING_CHANGED: &str = "nothing was changed";
+/// The state of a database whose replacement waits for its name.
+const READY_LEFT: &str =
+    "what takes its place may be ready, and the next boot then goes on with it";
+/// What follows an interruption.
+const NEXT_BOOT: &str = "the next boot goes on";
 
 /// A run that ended with a failure.
 ///
@@ -116,7 +154,7 @@ pub fn failed(
 ) -> Sentence {
     let what = failure.words();
     let whole = state(report, failure);
-    match failure.class {
+    let said = match failure.class {
         Class::Failed => Sentence::new(what, whole, after_failed_try(report, facts, is_copy)),
         Class::InUse => Sentence::new(what, "nothing was written", "stop it, then run again"),
         Class::NoSpace => no_space(report, facts, failure, None),
@@ -138,9 +176,7 @@ pub fn failed(
         Class::Waits => {
             Sentence::new(what, whole, "do what is said of the database that it waits for")
         }
-        Class::Interrupted => {
-            Sentence::new(format!("interrupted ({what})"), whole, "the next boot goes on")
-        }
+        Class::Interrupted => Sentence::new(format!("interrupted ({what})"), whole, NEXT_BOOT),
         Class::Damaged => {
             let next = format!("run `bootmigrate run --purge-and-retry --db {}`", report.name);
             Sentence::new(format!("damaged: {what}"), NOTHING_CHANGED, next)
@@ -151,12 +187,15 @@ pub fn failed(
             "nothing was lost",
             "send the log to its makers",
         ),
-    }
+    };
+    let state = if failure.ready_left { READY_LEFT.to_owned() } else { said.state };
+    Sentence { state, ..said }
 }
 
 /// What state the database is in after a failure.
 fn state(report: &DatabaseReport, failure: &Failure) -> String {
     match (failure.unconfirmed, report.version) {
+        _ if failure.ready_left => READY_LEFT.to_owned(),
         (Some(version), _) => format!(
             "it reads as version {version}, and only the next boot knows what storage has kept"
         ),
@@ -181,7 +220,8 @@ pub fn no_space(
     )
 }
 
-/// What there was too little of, as words that end with a colon where there are any, and what an operator can do; `then` comes last.
+/// What there was too little of, as words that end with a colon where there are any, and what an
+/// operator can do; `then` comes last.
 pub fn lacking(
     kept: &[OwnCopies],
     failure: &Failure,
@@ -201,7 +241,10 @@ pub fn lacking(
             )
         }
         (Some(Lack::Quota), _) => {
-            let next = format!("raise the quota (`repquota` shows it) or remove files that count towards it, then {then}");
+            let next = format!(
+                "raise the quota (`repquota` shows it) or remove files that count towards it, then \
+                 {then}"
+            );
             ("the disk quota is used up: ".to_owned(), next)
         }
         (None, None) if known.is_some() => {
@@ -213,11 +256,13 @@ pub fn lacking(
 
 fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>, is_copy: bool) -> String {
     if is_copy {
-        return "install firmware in which this migration works; this was a copy, and no try was counted".to_owned();
+        return "install firmware in which this migration works; this was a copy, and no try was \
+                counted"
+            .to_owned();
     }
     // An operator's word has forgotten the tries before this one.
     let before =
-        facts.filter(|facts| facts.request == Request::Boot).map_or(0, |facts| facts.tries.failed);
+        facts.filter(|facts| !facts.request.forgets_tries()).map_or(0, |facts| facts.tries.failed);
     match FAILED_MAX.saturating_sub(before.saturating_add(1)) {
         0 => format!(
             "it is not tried again before `bootmigrate run --retry --db {}` or other firmware",
@@ -225,7 +270,10 @@ fn after_failed_try(report: &DatabaseReport, facts: Option<&Facts>, is_copy: boo
         ),
         left => {
             let times = if left == 1 { "time" } else { "times" };
-            format!("install firmware in which this migration works; this one is tried {left} more {times}")
+            format!(
+                "install firmware in which this migration works; this one is tried {left} more \
+                 {times}"
+            )
         }
     }
 }

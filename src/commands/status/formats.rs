@@ -1,4 +1,5 @@
-//! Owns `status` for machines that have a format of their own: Prometheus' text format, Mender's inventory.
+//! Owns `status` for machines that have a format of their own: Prometheus' text format, Mender's
+//! inventory.
 //! Promises: the same facts as the JSON; names are frozen; a value that is not known has no line.
 //! Never writes a file: a collector's timer or an inventory script does.
 
@@ -60,7 +61,10 @@ pub fn prometheus(status: &Status) -> Lines {
 
 /// A metric that is there only while a failure is the last that happened.
 fn last_failures(status: &Status, text: &mut Lines) {
-    text.line("# HELP bootmigrate_last_failure_info Why the last try failed; always 1, gone after a success.");
+    text.line(
+        "# HELP bootmigrate_last_failure_info Why the last try failed; always 1, gone after a \
+         success.",
+    );
     text.line("# TYPE bootmigrate_last_failure_info gauge");
     for (one, failure) in
         status.databases.iter().filter_map(|one| Some((one, one.last_failure.as_ref()?)))

@@ -1,5 +1,7 @@
-//! Owns `adopt`: an operator says whose history a database has, and the run that follows takes it over.
-//! Promises: the same run as at boot, with the same comparison of schemas; what the operator said counts for this run alone.
+//! Owns `baseline`: an operator says whose history a database has, and the run that follows takes
+//! it over.
+//! Promises: the same run as at boot, with the same comparison of schemas; what the operator said
+//! counts for this run alone.
 //! Never adopts what the comparison refuses.
 
 use crate::catalog::Embedded;
@@ -7,7 +9,7 @@ use crate::cli::{Action, Command};
 use crate::config::{Adopt, Settings};
 use crate::decide::facts::Request;
 
-/// `adopt` as the run that it asks for; every other command as it is.
+/// `baseline` as the run that it asks for; every other command as it is.
 ///
 /// # Errors
 /// One sentence.
@@ -28,11 +30,11 @@ pub fn as_run(
         return Err(format!("--at {at} is not one of this firmware's versions; there is {list}"));
     }
     for database in settings.databases.iter_mut().filter(|database| database.name == name) {
-        if from.is_some() || at.is_some() || database.adopt.is_none() {
-            let versions = database.adopt.take().map(|adopt| adopt.versions).unwrap_or_default();
+        if from.is_some() || at.is_some() || database.baseline.is_none() {
+            let versions = database.baseline.take().map(|adopt| adopt.versions).unwrap_or_default();
             let by_hand = Adopt::by_hand(from.as_deref(), *at)?;
             // The numbers that the configuration maps are the tool's, not an operator's.
-            database.adopt =
+            database.baseline =
                 Some(if at.is_some() { by_hand } else { Adopt { versions, ..by_hand } });
         }
     }
