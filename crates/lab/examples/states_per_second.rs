@@ -1,6 +1,9 @@
-//! Owns the measurement of the simulated disk: crash states a second on one core, for a small scenario.
-//! Promises: each state is materialised, opened with SQLite, checked by `integrity_check` and two queries.
-//! Never a test: `cargo run --profile lab -p bootmigrate-lab --example states_per_second [JOURNAL_MODE]`.
+//! Owns the measurement of the simulated disk: crash states a second on one core, for a small
+//! scenario.
+//! Promises: each state is materialised, opened with SQLite, checked by `integrity_check` and two
+//! queries.
+//! Never a test: `cargo run --profile lab -p bootmigrate-lab --example states_per_second
+//! [JOURNAL_MODE]`.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -71,7 +74,8 @@ fn main() -> rusqlite::Result<()> {
         }
         let seconds = start.elapsed().as_secs_f64();
         println!(
-            "{journal}: {} effects, {made} states made, {} distinct, {bad} bad, {:.0} distinct states a second ({:.0} us in checks each)",
+            "{journal}: {} effects, {made} states made, {} distinct, {bad} bad, {:.0} distinct \
+             states a second ({:.0} us in checks each)",
             log.len(),
             seen.len(),
             seen.len() as f64 / seconds,

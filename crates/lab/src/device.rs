@@ -1,5 +1,7 @@
-//! Owns switching a simulated device on: the product's own `boot`, on a simulated disk, with a simulated clock.
-//! Promises: nothing of the machine under the lab is seen; what the run reported, and when, is handed back.
+//! Owns switching a simulated device on: the product's own `boot`, on a simulated disk, with a
+//! simulated clock.
+//! Promises: nothing of the machine under the lab is seen; what the run reported, and when, is
+//! handed back.
 //! Never changes the product's behaviour.
 
 use std::path::PathBuf;
@@ -11,7 +13,6 @@ use bootmigrate::boot::group::boot_together;
 use bootmigrate::boot::{boot, BootRequest, PendingReport};
 use bootmigrate::catalog::Catalog;
 use bootmigrate::cli::Extent;
-use bootmigrate::config::{DatabaseSettings, Slots};
 use bootmigrate::device::clock::Clock;
 use bootmigrate::device::disk::Disk;
 use bootmigrate::device::sqlite::registered::Registered;
@@ -20,45 +21,10 @@ use bootmigrate::device::{Device, Environment};
 use bootmigrate::report::{DatabaseReport, Identity, RunReport};
 use bootmigrate::{AfterFailure, FailureInfo, Hooks};
 
+use crate::firmware::{Companion, Firmware, MAIN, OTHER};
 use crate::scenarios::catalogues::{code_of, GOES_BACK};
 use crate::sim::lying::{self, LyingStorage};
 use crate::sim::{seed_sqlite, Sim};
-
-/// The database of every scenario.
-pub const MAIN: &str = "/data/product/settings.db";
-/// Its state folder.
-pub const STATE: &str = "/data/product/.bootmigrate/settings.db";
-
-/// The database that goes together with it, where a scenario has one.
-pub const OTHER: &str = "/data/product/log.db";
-/// Its state folder.
-pub const OTHER_STATE: &str = "/data/product/.bootmigrate/log.db";
-
-/// A database that goes together with the scenario's own.
-#[derive(Clone, Copy)]
-pub struct Companion {
-    /// Its policy.
-    pub settings: &'static DatabaseSettings,
-    /// Its migrations.
-    pub catalog: &'static Catalog,
-    /// It comes first in the configuration, and commits last.
-    pub first: bool,
-}
-
-/// What a firmware image brings.
-#[derive(Clone, Copy)]
-pub struct Firmware {
-    /// Its policy.
-    pub settings: &'static DatabaseSettings,
-    /// Its migrations.
-    pub catalog: &'static Catalog,
-    /// How many slots share the data.
-    pub slots: Slots,
-    /// Its `bootmigrate.toml`.
-    pub text: &'static str,
-    /// What goes together with it.
-    pub companion: Option<Companion>,
-}
 
 /// How a boot went.
 pub struct Booted {
@@ -87,7 +53,8 @@ impl Clock for SimClock<'_> {
     }
 }
 
-/// One boot, from beginning to end or to the process's death; where the firmware has data migrations, `data run` follows it.
+/// One boot, from beginning to end or to the process's death; where the firmware has data
+/// migrations, `data run` follows it.
 pub fn switch_on(firmware: Firmware, sim: &Sim, asked: &BootRequest) -> Booted {
     switch_on_with(firmware, sim, asked, &SimClock(sim))
 }
@@ -141,7 +108,8 @@ fn boot_both(device: &Device<'_>, companion: Companion, sim: &Sim, asked: &BootR
     Booted { report, loss_said_at, effects: sim.effects() - before }
 }
 
-/// One boot of a device that is there; where the firmware has data migrations, `data run` follows it.
+/// One boot of a device that is there; where the firmware has data migrations, `data run` follows
+/// it.
 pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &BootRequest) -> Booted {
     let before = sim.effects();
     let (mut report, pending_report) = boot(device, asked);
@@ -161,11 +129,7 @@ pub(crate) fn boot_of(device: &Device<'_>, sim: &Sim, asked: &BootRequest) -> Bo
 /// The code that a product with these migrations registers.
 fn registered(catalog: &Catalog) -> Registered {
     let mut registered = Registered::default();
-    for (version, sql) in catalog
-        .migrations
-        .iter()
-        .filter_map(|migration| Some((migration.version, code_of(migration.name)?)))
-    {
+    for (version, sql) in in_rust(catalog) {
         registered.add(catalog.database.to_owned(), version, move |connection| {
             Ok(connection.execute_batch(sql)?)
         });
@@ -174,6 +138,12 @@ fn registered(catalog: &Catalog) -> Registered {
         registered.add_hooks(GoesBack);
     }
     registered
+}
+
+fn in_rust(catalog: &Catalog) -> impl Iterator<Item = (i64, &'static str)> + '_ {
+    let all =
+        catalog.migrations.iter().filter(|migration| migration.directives.code_revision.is_some());
+    all.filter_map(|migration| Some((migration.version, code_of(migration.name)?)))
 }
 
 /// A product that would rather have its snapshot than the old schema.
@@ -192,7 +162,8 @@ pub(crate) fn with_device<T>(
     clock: &dyn Clock,
     run: impl FnOnce(&Device<'_>) -> T,
 ) -> T {
-    // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the same way.
+    // SQLite draws journal nonces and WAL salts from one generator: the same state must boot the
+    // same way.
     seed_sqlite(7);
     let lying = lying::chosen().map(|flaw| LyingStorage { sim: sim.clone(), flaw });
     let disk: &dyn Disk = match &lying {

@@ -1,18 +1,20 @@
-//! Owns the sweep over failing calls: every effect of a scenario's run, a boot or a command, fails, once and for ever, in every way
-//!   that it can.
-//! Promises: the run's exit is one that the failure explains, nothing is lost, and the next boots without it end well.
+//! Owns the sweep over failing calls: every effect of a scenario's run, a boot or a command, fails,
+//! once and for ever, in every way that it can.
+//! Promises: the run's exit is one that the failure explains, nothing is lost, and the next boots
+//! without it end well.
 //! Never lets a failure lead to a purge or a restore.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::by_operator::{carry_out, kept, left};
 use crate::device::{switch_on, Booted};
 use crate::dump::Album;
-use crate::judge::{Bad, Judge, Start, Trial};
-use crate::person::{carry_out, kept, left};
-use crate::power_cuts::first_of;
-use crate::scenarios::Scenario;
+use crate::finding::Bad;
+use crate::judge::{Judge, Start, Trial};
+use crate::logged::first_of;
+use crate::scenario::Scenario;
 use crate::share::Share;
 use crate::sim::content::BLOCK;
 use crate::sim::replay::{Order, Replay};
@@ -20,7 +22,8 @@ use crate::sim::{Fault, FaultKind, Lack, Moment, Options, Sim};
 
 /// Free bytes of the device whose calls fail.
 const ROOM_BYTES: u64 = 64 << 20;
-/// What is left on a disk that fills up: nothing, or room for a journal's first page; no inode; nothing of a quota.
+/// What is left on a disk that fills up: nothing, or room for a journal's first page; no inode;
+/// nothing of a quota.
 const LEFT: [(Lack, u64); 4] =
     [(Lack::Bytes, 0), (Lack::Bytes, 8 << 10), (Lack::Inodes, 0), (Lack::Quota, 0)];
 /// Bad runs that are described.
@@ -62,10 +65,11 @@ impl fmt::Display for Tally {
 enum Trouble {
     /// A call fails.
     Fault(Fault),
-    /// From this effect on the disk has this many bytes left, or no inode, or no byte of the quota, and at the next boot too; then
-    /// somebody makes room.
+    /// From this effect on the disk has this many bytes left, or no inode, or no byte of the quota,
+    /// and at the next boot too; then somebody makes room.
     Filled { effect: u64, lack: Lack, room: u64 },
-    /// The medium has lost this page of a file that was there before, until somebody repairs it after the run.
+    /// The medium has lost this page of a file that was there before, until somebody repairs it
+    /// after the run.
     Lost { file: usize, page: u64 },
 }
 
@@ -87,18 +91,18 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Every effect, every kind, once and for ever; a disk that fills up there; and every `stride`-th call, reads and looks too: of all
-/// these a share.
+/// Every effect, every kind, once and for ever; a disk that fills up there; and every `stride`-th
+/// call, reads and looks too: of all these a share.
 pub fn sweep(scenario: &Scenario, stride: u64, share: Share) -> Tally {
     let whole = first_of(scenario);
     let (effects, calls) = (whole.log.len() as u64, whole.sim.calls());
     let mut tally = Tally { scenario: scenario.name.to_owned(), effects, ..Tally::default() };
     let mut judge = Judge::default();
-    let unharmed = whole.booted.report.exit;
+    let undisturbed = whole.booted.report.exit;
     let mut chosen = share.of(scenario.name);
     let mut try_it = |trouble| {
         if chosen() {
-            tally.try_it(scenario, trouble, unharmed, &mut judge);
+            tally.try_it(scenario, trouble, undisturbed, &mut judge);
         }
     };
     for effect in 0..effects {
@@ -142,8 +146,14 @@ fn files(scenario: &Scenario) -> Vec<(String, u64)> {
 }
 
 impl Tally {
-    fn try_it(&mut self, scenario: &Scenario, trouble: Trouble, unharmed: u8, judge: &mut Judge) {
-        let trial = &mut Trial { scenario, unharmed, judge, tell: &mut |_| {} };
+    fn try_it(
+        &mut self,
+        scenario: &Scenario,
+        trouble: Trouble,
+        undisturbed: u8,
+        judge: &mut Judge,
+    ) {
+        let trial = &mut Trial { scenario, undisturbed, judge, tell: &mut |_| {} };
         let (kind, outcome) = match trouble {
             Trouble::Fault(fault) => {
                 let looked = if matches!(fault.at, Moment::Call(_)) { " anywhere" } else { "" };
@@ -179,14 +189,15 @@ fn filled_with(lack: Lack) -> &'static str {
     }
 }
 
-/// The disk is full from this effect on, really: what is freed can be used again. Full at the next boot, too; then not.
+/// The disk is full from this effect on, really: what is freed can be used again. Full at the next
+/// boot, too; then not.
 fn filled(
     trial: &mut Trial<'_>,
     effect: u64,
     (lack, room): (Lack, u64),
 ) -> Option<(u8, Result<(), Bad>)> {
-    let Trial { scenario, unharmed, judge, tell } = trial;
-    let (scenario, unharmed) = (*scenario, *unharmed);
+    let Trial { scenario, undisturbed, judge, tell } = trial;
+    let (scenario, undisturbed) = (*scenario, *undisturbed);
     let sim = Sim::with(&scenario.initial, Options { log: false, ..scenario.options.clone() });
     if lack != Lack::Bytes && scenario.options.total_bytes.is_none() {
         sim.set_available_bytes(ROOM_BYTES);
@@ -215,10 +226,10 @@ fn filled(
     let second = switch_on(scenario.firmware, &again, &scenario.again);
     tell(&format!("still so: exit {}: {}", second.report.exit, second.report.sentence));
     // A command's own exit excuses no boot.
-    let boot = if scenario.run.is_boot() { Some(unharmed) } else { None };
-    for (booted, unharmed) in [(&first, Some(unharmed)), (&second, boot)] {
+    let boot = if scenario.run.is_boot() { Some(undisturbed) } else { None };
+    for (booted, undisturbed) in [(&first, Some(undisturbed)), (&second, boot)] {
         let exit = booted.report.exit;
-        let explained = Some(exit) == unharmed
+        let explained = Some(exit) == undisturbed
             || explains(FaultKind::Full, exit)
             || scenario.exits.contains(&exit);
         if !explained || exit == 11 && !scenario.ends.iter().any(|end| end.loss) {
@@ -226,7 +237,7 @@ fn filled(
             return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
         }
         if exit == 14
-            && Some(exit) != unharmed
+            && Some(exit) != undisturbed
             && scenario.short.is_none()
             && !lack.is_named(&booted.report.sentence)
         {
@@ -245,7 +256,8 @@ fn filled(
     ))
 }
 
-/// The exit of the run that met the failure, and whether the rules held; `None` where it did not meet it.
+/// The exit of the run that met the failure, and whether the rules held; `None` where it did not
+/// meet it.
 fn one(trial: &mut Trial<'_>, fault: Fault) -> Option<(u8, Result<(), Bad>)> {
     let scenario = trial.scenario;
     let sim = Sim::with(
@@ -253,14 +265,16 @@ fn one(trial: &mut Trial<'_>, fault: Fault) -> Option<(u8, Result<(), Bad>)> {
         Options { log: loses_what_it_held(fault.kind), ..scenario.options.clone() },
     );
     if scenario.options.total_bytes.is_none() {
-        // Room enough; and where it was full all the same, somebody has made more when it boots again.
+        // Room enough; and where it was full all the same, somebody has made more when it boots
+        // again.
         sim.set_available_bytes(ROOM_BYTES);
     }
     sim.inject(fault);
     met(trial, &sim, fault.kind, fault.at)
 }
 
-/// Whoever reads this page gets EIO; repaired after the run, as far as the device left it where it was.
+/// Whoever reads this page gets EIO; repaired after the run, as far as the device left it where it
+/// was.
 fn lost(trial: &mut Trial<'_>, file: usize, page: u64) -> Option<(u8, Result<(), Bad>)> {
     let scenario = trial.scenario;
     let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
@@ -277,7 +291,7 @@ fn met(
     kind: FaultKind,
     at: Moment,
 ) -> Option<(u8, Result<(), Bad>)> {
-    let (scenario, unharmed) = (trial.scenario, trial.unharmed);
+    let (scenario, undisturbed) = (trial.scenario, trial.undisturbed);
     let booted = carry_out(scenario.run, scenario.firmware, sim, &scenario.asked);
     let fired = sim.fired();
     if fired.is_empty() {
@@ -291,7 +305,7 @@ fn met(
         kind != FaultKind::Kill || matches!(at, Moment::Effect(killed) if said_at < killed)
     };
     let said = booted.loss_said_at.is_some_and(before_it);
-    let explained = exit == unharmed
+    let explained = exit == undisturbed
         || explains(kind, exit)
         || scenario.exits.contains(&exit) && exit != 0 && exit != 11;
     if !explained {
@@ -316,7 +330,8 @@ fn loses_what_it_held(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::InputOutput | FaultKind::Full)
 }
 
-/// The power goes right after a run that met such a failure, and takes everything that was not synced.
+/// The power goes right after a run that met such a failure, and takes everything that was not
+/// synced.
 fn cut_after(trial: &mut Trial<'_>, sim: &Sim, booted: &Booted, said: bool) -> Result<(), Bad> {
     let Trial { scenario, judge, tell, .. } = trial;
     let scenario = *scenario;
@@ -325,8 +340,9 @@ fn cut_after(trial: &mut Trial<'_>, sim: &Sim, booted: &Booted, said: bool) -> R
     tell("the power goes, and everything that was not synced");
     // A run without the operation did not say that anything is done.
     let stands = if booted.report.usable { judge.stands(scenario, &state) } else { Ok(()) };
-    let kept =
-        || kept(scenario, &sim.initial(), booted.report.exit == 0, &state, &mut Album::default());
+    let mut album = Album::default();
+    album.lost_page = sim.has_lost_page();
+    let mut kept = || kept(scenario, &sim.initial(), booted.report.exit == 0, &state, &mut album);
     let judged = stands
         .and_then(|()| kept())
         .and_then(|()| judge.judge(scenario, &state, said, tell).map(|_| ()));
@@ -355,8 +371,8 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
         (parts.as_slice().try_into().unwrap_or(["", "", ""]), parts.len() == 3)
     else {
         return Err(format!(
-            "{name} is no failure; write EFFECT:KIND:once, call-NUMBER:KIND:for-ever, EFFECT:filled:BYTES (no-inodes, no-quota) or \
-             file-NUMBER:lost:PAGE"
+            "{name} is no failure; write EFFECT:KIND:once, call-NUMBER:KIND:for-ever, \
+             EFFECT:filled:BYTES (no-inodes, no-quota) or file-NUMBER:lost:PAGE"
         ));
     };
     let whole = first_of(scenario);
@@ -364,8 +380,8 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
         out(&format!("{number:>4} {line}"));
     }
     let wrong = || format!("{name} names no effect, no call or no kind of failure");
-    let (unharmed, mut judge) = (whole.booted.report.exit, Judge::default().by_booting());
-    let trial = &mut Trial { scenario, unharmed, judge: &mut judge, tell: out };
+    let (undisturbed, mut judge) = (whole.booted.report.exit, Judge::default().by_booting());
+    let trial = &mut Trial { scenario, undisturbed, judge: &mut judge, tell: out };
     let outcome = match (effect.strip_prefix("call-"), what) {
         (None, what) if LEFT.iter().any(|(lack, _)| filled_with(*lack) == what) => {
             let (effect, room) =

@@ -1,40 +1,33 @@
-//! Owns the judgement of one state of the disk: boot again and again, and look at everything that stands there.
-//! Promises: every rule has a name; a state is good only when every rule holds until a boot that writes nothing.
+//! Owns the judgement of one state of the disk: boot again and again, and look at everything that
+//! stands there.
+//! Promises: every rule has a name; a state is good only when every rule holds until a boot that
+//! writes nothing.
 //! Never asks the device's code whether the device's code was right.
+
+mod at_rest;
 
 use std::collections::HashSet;
 
 use bootmigrate::boot::BootRequest;
 
-use crate::device::{switch_on, Booted, MAIN, OTHER, OTHER_STATE, STATE};
-use crate::dump::{bytes_hash, difference, Album, Stands};
+use crate::device::{switch_on, Booted};
+use crate::dump::{difference, Album, Stands};
+use crate::finding::{bad, Bad};
+use crate::firmware::{MAIN, OTHER};
 use crate::recall::{Answer, Question, Recall};
 use crate::record;
-use crate::scenarios::{End, Ends, Old, Scenario};
+use crate::scenario::{End, Ends, Old, Scenario};
 use crate::sim::reads::Mask;
 use crate::sim::{Options, Sim, State};
 
-/// Snapshots that may be kept at rest: the first since the last good one, and the newest.
-const SNAPSHOTS_MAX: usize = 2;
-/// Copies of main that may lie beside it at one instant: staging, two snapshots, journal or WAL and files in quarantine.
+/// Copies of main that may lie beside it at one instant: staging, two snapshots, journal or WAL and
+/// files in quarantine.
 const COPIES_MAX: u64 = 6;
 /// Folders, record, notes, and the blocks at the end of each file.
 const SMALL_FILES_BYTES: u64 = 192 << 10;
 
-/// A rule that does not hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bad {
-    /// The rule's name.
-    pub rule: &'static str,
-    /// What was seen.
-    pub what: String,
-}
-
-fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
-    Err(Bad { rule, what: what.into() })
-}
-
-/// What was synced of the record is not lost by a cut, whatever became of the update that was under way.
+/// What was synced of the record is not lost by a cut, whatever became of the update that was under
+/// way.
 ///
 /// # Errors
 /// It is.
@@ -91,7 +84,7 @@ pub struct Trial<'a> {
     /// The scenario.
     pub scenario: &'a Scenario,
     /// Its exit code where nothing fails.
-    pub unharmed: u8,
+    pub undisturbed: u8,
     /// Judges what is left.
     pub judge: &'a mut Judge,
     /// Hears of each boot.
@@ -116,7 +109,8 @@ pub struct Judge {
     good_after_boot: HashSet<(u128, bool, u32, u32)>,
     /// How many cuts led to the states that are judged now.
     pub cuts: u32,
-    /// This many copies more may be kept: one could not be removed, and the removal of another was not synced.
+    /// This many copies more may be kept: one could not be removed, and the removal of another was
+    /// not synced.
     pub copies_more: usize,
     /// Boots that were really carried out.
     pub booted: u64,
@@ -128,13 +122,18 @@ impl Judge {
         Judge { album: Album::without_guests(), beside_guests: true, ..Judge::default() }
     }
 
+    /// For a scenario whose dumps leave something out.
+    pub fn of(scenario: &Scenario) -> Judge {
+        Judge { album: Album::leaving_out(scenario.left_out.clone()), ..Judge::default() }
+    }
+
     /// For one state that is shown: nothing is recalled.
     pub fn by_booting(self) -> Judge {
         Judge { always_boots: true, ..self }
     }
 
-    /// Boots until it is quiet, or knows from a boot before that it will be. `said`: a run before has already reported the loss.
-    /// `tell` hears of each boot.
+    /// Boots until it is quiet, or knows from a boot before that it will be. `said`: a run before
+    /// has already reported the loss. `tell` hears of each boot.
     ///
     /// # Errors
     /// The first rule that does not hold.
@@ -226,11 +225,13 @@ impl Judge {
                 return Ok((Good { end: "as before", boots: number }, state));
             }
         }
-        // What was put into the set on the way is not good: but the scenario is bad now, whatever else is found.
+        // What was put into the set on the way is not good: but the scenario is bad now, whatever
+        // else is found.
         bad("quiet in time", format!("boot {} after the cut still wrote", scenario.quiet_by))
     }
 
-    /// A run that has ended with "usable" has made it durable: a cut after it finds the new database before any boot.
+    /// A run that has ended with "usable" has made it durable: a cut after it finds the new
+    /// database before any boot.
     ///
     /// # Errors
     /// It does not stand there.
@@ -339,7 +340,8 @@ impl Judge {
                 if matches!(old, Old::Whole(text) if *text == dump.text) {
                     return Ok(None);
                 }
-                // Repaired, or taken over from another tool, and an application was there before the migration could begin.
+                // Repaired, or taken over from another tool, and an application was there before
+                // the migration could begin.
                 let first = matches!(old, Old::Broken(_)) || scenario.name.starts_with("adopt");
                 if self.beside_guests && first && scenario.snapshots.contains(&dump.text) {
                     return Ok(None);
@@ -359,12 +361,14 @@ impl Judge {
             (Stands::Broken(hash, _), Old::Broken(old)) if hash == old || self.beside_guests => {
                 Ok(None)
             }
+            (Stands::Absent, _) if scenario.wipes() => Ok(None),
             (Stands::Absent, _) => bad("old or new", "main is absent"),
             (Stands::Broken(_, why), _) => bad("whole", why.clone()),
         }
     }
 
-    /// What goes together with it is old or new; new where the run says "usable"; and no run makes one new and leaves the other old.
+    /// What goes together with it is old or new; new where the run says "usable"; and no run makes
+    /// one new and leaves the other old.
     fn companion(
         &mut self,
         scenario: &Scenario,
@@ -437,163 +441,10 @@ impl Judge {
         }
         Ok(())
     }
-
-    /// The rules when a boot has written nothing.
-    fn at_rest(
-        &mut self,
-        scenario: &Scenario,
-        state: &State,
-        booted: &Booted,
-    ) -> Result<&'static str, Bad> {
-        let stands = self.album.look(state, MAIN);
-        let end = self.end(scenario, &stands)?;
-        if end.is_none() && scenario.stays.contains(&booted.report.exit) {
-            return self.nothing_left(state).map(|()| "old");
-        }
-        let Some(end) = end.filter(|end| end.exits.contains(&booted.report.exit)) else {
-            let name = end.map_or("the old one", |end| end.name);
-            return bad(
-                "ends as it must",
-                format!(
-                    "quiet with exit {} and main is {name}: {}",
-                    booted.report.exit, booted.report.sentence
-                ),
-            );
-        };
-        self.nothing_left(state)?;
-        self.snapshots(scenario, state)?;
-        self.quarantine(scenario, state, end)?;
-        Ok(end.name)
-    }
-
-    fn nothing_left(&self, state: &State) -> Result<(), Bad> {
-        for (path, id) in state.walk() {
-            let Some(name) = path.strip_prefix("/data/product/") else { continue };
-            let in_state = path
-                .strip_prefix(STATE)
-                .or_else(|| path.strip_prefix(OTHER_STATE))
-                .map(|rest| rest.trim_start_matches('/'));
-            let known = match in_state {
-                None => matches!(
-                    name.trim_end_matches("-wal")
-                        .trim_end_matches("-shm")
-                        .trim_end_matches("-journal"),
-                    "settings.db" | "log.db" | ".bootmigrate"
-                ),
-                Some("" | "lock" | "record" | "snapshots" | "quarantine") => true,
-                Some(inside) => inside.starts_with("quarantine/") || is_snapshot(inside),
-            };
-            if !known {
-                return bad("nothing left over", format!("{path} is left"));
-            }
-            if state.content(id).is_ok() && state.links(id) > 1 {
-                return bad("one name each", format!("{path} has {} names", state.links(id)));
-            }
-        }
-        Ok(())
-    }
-
-    fn snapshots(&mut self, scenario: &Scenario, state: &State) -> Result<(), Bad> {
-        let prefix = format!("{STATE}/snapshots/");
-        let paths: Vec<String> = state
-            .walk()
-            .into_iter()
-            .map(|(path, _)| path)
-            .filter(|path| path.starts_with(&prefix))
-            .collect();
-        // What is configured, and the one that was made last.
-        let configured = scenario.firmware.settings.snapshots_max as usize + 1;
-        if paths.len() > SNAPSHOTS_MAX.max(configured) + self.copies_more {
-            return bad("copies bounded", format!("{} snapshots are kept", paths.len()));
-        }
-        if !scenario.snapshots_are_checked {
-            return Ok(());
-        }
-        if paths.len() < scenario.snapshots_min {
-            return bad("there is a way back", "no snapshot is kept");
-        }
-        for path in paths {
-            let Stands::Whole(dump) = self.album.look(state, &path) else {
-                return bad("a snapshot is whole", path);
-            };
-            if !scenario.snapshots.contains(&dump.text) {
-                return bad(
-                    "a snapshot is what it says",
-                    format!(
-                        "{path} is another database: {}",
-                        difference(
-                            scenario.snapshots.first().map_or("", String::as_str),
-                            &dump.text
-                        )
-                    ),
-                );
-            }
-            let version = dump.versions.last().copied().unwrap_or(0);
-            if !path[prefix.len()..].starts_with(&format!("v{version}-")) {
-                return bad(
-                    "a snapshot is what it says",
-                    format!("{path} is at version {version}"),
-                );
-            }
-        }
-        Ok(())
-    }
-
-    fn quarantine(&mut self, scenario: &Scenario, state: &State, end: &End) -> Result<(), Bad> {
-        let prefix = format!("{STATE}/quarantine/");
-        let mut folders: Vec<String> = state
-            .walk()
-            .into_iter()
-            .map(|(path, _)| path)
-            .filter(|path| path.starts_with(&prefix))
-            .collect();
-        folders.retain(|path| !path[prefix.len()..].contains('/'));
-        // The removal of one was cut off after its last file.
-        folders.retain(|path| {
-            state
-                .follow(path)
-                .and_then(|(id, _)| state.entries(id).map(|entries| !entries.is_empty()))
-                .unwrap_or(true)
-        });
-        if folders.len() > scenario.quarantines_max {
-            return bad(
-                "one quarantine",
-                format!("{} sets of files are in quarantine", folders.len()),
-            );
-        }
-        if folders.is_empty() && end.loss {
-            return bad("the old files are kept", "rows are gone and the quarantine is empty");
-        }
-        for folder in folders {
-            let note = state.read_file(&format!("{folder}/reason.txt")).unwrap_or_default();
-            if !note.starts_with(b"operation: ") {
-                return bad(
-                    "a quarantine has its reason",
-                    format!("{folder}/reason.txt is {} bytes", note.len()),
-                );
-            }
-            let main = format!("{folder}/settings.db");
-            let kept = match self.album.look(state, &main) {
-                Stands::Absent => Old::Absent,
-                Stands::Whole(dump) => Old::Whole(dump.text),
-                Stands::Broken(..) => Old::Broken(bytes_hash(state, &main)),
-            };
-            // A guest's row is in the bytes of a broken one too.
-            let with_guests = self.beside_guests
-                && matches!(kept, Old::Broken(_))
-                && scenario.quarantined.iter().any(|old| matches!(old, Old::Broken(_)));
-            if !with_guests && !scenario.quarantined.contains(&kept) {
-                return bad(
-                    "the old files are kept",
-                    format!("{folder} holds something else: {kept:?}"),
-                );
-            }
-        }
-        Ok(())
-    }
 }
 
-/// A boot that ends for want of inodes or quota says so and asks for no bytes; a boot that has enough of both does not end so.
+/// A boot that ends for want of inodes or quota says so and asks for no bytes; a boot that has
+/// enough of both does not end so.
 fn short_or_not(scenario: &Scenario, number: u32, booted: &Booted) -> Result<(), Bad> {
     let (Some(short), 14) = (scenario.short, booted.report.exit) else { return Ok(()) };
     let said = &booted.report.sentence;
@@ -606,7 +457,8 @@ fn short_or_not(scenario: &Scenario, number: u32, booted: &Booted) -> Result<(),
     bad("what was short is named", said.clone())
 }
 
-/// The first run, where nothing cuts it off, ends for want of what the scenario has too little of: else it shows nothing.
+/// The first run, where nothing cuts it off, ends for want of what the scenario has too little of:
+/// else it shows nothing.
 pub(crate) fn ends_short(scenario: &Scenario, booted: &Booted) -> Result<(), Bad> {
     // Or of bytes, where no boot on the way may end otherwise.
     let is_short = scenario.short.is_some() || scenario.exits == [14];
@@ -623,19 +475,13 @@ pub(crate) fn ends_short(scenario: &Scenario, booted: &Booted) -> Result<(), Bad
 fn allowed_bytes(scenario: &Scenario, state: &State) -> u64 {
     let main = |state: &State| state.read_file(MAIN).map_or(0, |bytes| bytes.len() as u64);
     let databases = 1 + u64::from(scenario.companion.is_some());
-    databases
-        * (main(&scenario.initial).max(main(state)).max(64 << 10) * COPIES_MAX + SMALL_FILES_BYTES)
+    let allowed = databases
+        * (main(&scenario.initial).max(main(state)).max(64 << 10) * COPIES_MAX + SMALL_FILES_BYTES);
+    allowed.max(scenario.bytes_allowed)
 }
 
 /// The bounds would be kept even if every hole of the beginning had its block.
 fn roomy(scenario: &Scenario, sim: &Sim, state: &State, used_before: u64) -> bool {
     sim.used_bytes().1.max(used_before) + sim.initial().hole_bytes()
         <= allowed_bytes(scenario, state)
-}
-
-fn is_snapshot(path: &str) -> bool {
-    let name = path.strip_prefix("snapshots/v").and_then(|name| name.strip_suffix(".db"));
-    name.and_then(|name| name.split_once('-')).is_some_and(|(version, operation)| {
-        version.parse::<i64>().is_ok() && operation.parse::<u64>().is_ok()
-    })
 }

@@ -1,8 +1,11 @@
 //! Owns the lab's command line.
-//! Promises: exit 1 if anything is bad; every number can be had again from the command and seed that are printed.
+//! Promises: exit 1 if anything is bad; every number can be had again from the command and seed
+//! that are printed.
 //! Never judges.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod command_line;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -10,233 +13,24 @@ use std::time::Instant;
 
 use anyhow::{bail, Context as _, Error};
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent, Tally};
-use bootmigrate_lab::scenarios::{named, Scenario, ALL};
-use bootmigrate_lab::share::Share;
+use bootmigrate_lab::scenario::Scenario;
+use bootmigrate_lab::scenarios::{named, ALL};
 use bootmigrate_lab::sim::lying::{self, Flaw};
 use bootmigrate_lab::sim::{allocator, keep_freed_memory};
 use bootmigrate_lab::workers::by_workers;
 use bootmigrate_lab::{
-    bootlab, concurrent, corrupt, faults, lives, memory, mutants, other_slot, ruins,
+    bootlab, concurrent, corrupt, faults, lives, memory, mutants, other_slot, salvage,
 };
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use serde::{de::DeserializeOwned, Serialize};
 
-#[derive(Parser)]
-#[command(name = "bootmigrate-lab", about = "The simulated disk that judges bootmigrate")]
-struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
-#[derive(Subcommand)]
-enum Action {
-    /// Cut the power at every effect of every scenario, with every outcome of what was not synced
-    PowerCuts(PowerCuts),
-    /// Let every effect of every scenario fail, once and for ever
-    Faults(Faults),
-    /// At every effect of every scenario let an application, or a second bootmigrate, come in between
-    Concurrent(Concurrent),
-    /// Refuse SQLite the memory it asks for, at every allocation of every scenario, once and for ever
-    Memory(Memory),
-    /// Apply one-line bugs in a copy of the device's sources and see each one caught
-    Mutants(mutants::Wanted),
-    /// Harm every kind of file in every way, and see what the boots make of it
-    CorruptFiles(CorruptFiles),
-    /// Live generated lives of generated products, and compare each event with an independent reference
-    Lives(Lives),
-    /// Compare what comes back from damaged databases with what SQLite's own `.recover` finds
-    CompareSalvage(CorruptFiles),
-    /// Let an earlier commit's firmware wake up on half-done work of today's, and today's after it
-    OtherSlot(other_slot::Wanted),
-    /// Shut down this machine's own ext4 under the running program
-    Shutdowns(bootlab::Options),
-    /// Boot an ARM machine, log every write of its disk, and replay the log
-    WriteLog(InMachine),
-    /// Pull the plug of an ARM machine, or give it another trouble
-    Machines(Machines),
-    /// Boot the whole system in a container, cut it off, and boot it again
-    Containers(Containers),
-}
-
-#[derive(Args)]
-struct InMachine {
-    #[command(flatten)]
-    options: bootlab::Options,
-    #[command(flatten)]
-    hardware: bootlab::machine::Hardware,
-}
-
-#[derive(Args)]
-struct Machines {
-    /// Which
-    #[arg(long)]
-    trouble: bootlab::machines::Trouble,
-    #[command(flatten)]
-    machine: InMachine,
-}
-
-#[derive(Args)]
-struct Containers {
-    /// The mounted root of the image
-    #[arg(long)]
-    root_image: std::path::PathBuf,
-    #[command(flatten)]
-    options: bootlab::Options,
-}
-
-#[derive(Args)]
-struct PowerCuts {
-    /// Only scenarios with this in their name
-    #[arg(long)]
-    scenario: Option<String>,
-    /// Distinct states of each scenario
-    #[arg(long, default_value_t = 8000)]
-    states: u64,
-    /// States of each scenario that are really booted, at most (the others are recalled)
-    #[arg(long, default_value_t = u64::MAX)]
-    boots: u64,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// One JSON object a scenario
-    #[arg(long)]
-    json: bool,
-    /// Show one state step by step: its name as a bad state is printed
-    #[arg(long)]
-    replay: Option<String>,
-    /// Stop at the first bad state
-    #[arg(long)]
-    stop: bool,
-    /// The storage tells this lie
-    #[arg(long, hide = true)]
-    flaw: Option<String>,
-    /// Scenarios at a time, each in a process of its own
-    #[arg(long, default_value_t = 2)]
-    workers: u64,
-    /// This is such a process
-    #[arg(long, hide = true)]
-    one: bool,
-}
-
-#[derive(Args)]
-struct Faults {
-    /// Of all calls, reads and looks too, every n-th fails; 0 is none
-    #[arg(long, default_value_t = 1)]
-    calls: u64,
-    #[command(flatten)]
-    share: Share,
-    /// Stop at the first scenario that is bad
-    #[arg(long)]
-    stop: bool,
-    /// Only scenarios with this in their name
-    #[arg(long)]
-    scenario: Option<String>,
-    /// One JSON object a scenario
-    #[arg(long)]
-    json: bool,
-    /// The storage tells this lie
-    #[arg(long, hide = true)]
-    flaw: Option<String>,
-    /// Scenarios at a time, each in a process of its own
-    #[arg(long, default_value_t = 2)]
-    workers: u64,
-    /// This is such a process
-    #[arg(long, hide = true)]
-    one: bool,
-}
+use command_line::{Action, Arguments, Concurrent, CorruptFiles, Faults, Lives, Memory, PowerCuts};
 
 /// From now on; a name that is none is no lie.
 fn lie(name: Option<&str>) {
     if let Some(flaw) = name.and_then(Flaw::named) {
         lying::choose(flaw);
     }
-}
-
-#[derive(Args)]
-struct CorruptFiles {
-    /// Cases
-    #[arg(long, default_value_t = 20_000)]
-    count: u64,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// One JSON object
-    #[arg(long)]
-    json: bool,
-    /// Show one case step by step: SEED/NUMBER, as a bad case is printed
-    #[arg(long)]
-    replay: Option<String>,
-    /// Worker processes
-    #[arg(long, default_value_t = 2)]
-    workers: u64,
-    /// Which of them this is
-    #[arg(long, hide = true)]
-    worker: Option<u64>,
-}
-
-#[derive(Args)]
-struct Lives {
-    /// Lives
-    #[arg(long, default_value_t = 2_000)]
-    count: u64,
-    /// Power cuts of each boot that changes something
-    #[arg(long, default_value_t = 0)]
-    cuts: u64,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Show one life step by step: SEED/NUMBER, as a bad life is printed
-    #[arg(long)]
-    replay: Option<String>,
-    /// Worker processes
-    #[arg(long, default_value_t = 2)]
-    workers: u64,
-    /// Which of them this is
-    #[arg(long, hide = true)]
-    worker: Option<u64>,
-}
-
-#[derive(Args)]
-struct Concurrent {
-    /// Only scenarios with this in their name
-    #[arg(long)]
-    scenario: Option<String>,
-    /// Power cuts of each run beside an application
-    #[arg(long, default_value_t = 2)]
-    cuts: u64,
-    #[command(flatten)]
-    share: Share,
-    /// One JSON object a scenario
-    #[arg(long)]
-    json: bool,
-    /// Scenarios at a time, each in a process of its own
-    #[arg(long, default_value_t = 2)]
-    workers: u64,
-    /// This is such a process
-    #[arg(long, hide = true)]
-    one: bool,
-}
-
-#[derive(Args)]
-struct Memory {
-    /// Only scenarios with this in their name
-    #[arg(long)]
-    scenario: Option<String>,
-    /// Every n-th allocation; 1 is all of them
-    #[arg(long, default_value_t = 1)]
-    stride: u64,
-    /// Chooses the first one
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// One JSON object a scenario
-    #[arg(long)]
-    json: bool,
-    /// Scenarios at a time, each in a process of its own
-    #[arg(long, default_value_t = 2)]
-    workers: u64,
-    /// This is such a process
-    #[arg(long, hide = true)]
-    one: bool,
 }
 
 fn main() -> ExitCode {
@@ -468,7 +262,7 @@ fn corrupt_files(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
     } else {
         print!("{tally}");
         println!("seed {}, {} workers, {:.0} s", wanted.seed, wanted.workers, tally.seconds);
-        println!("{} harmed files, {} bad", tally.cases, tally.bad);
+        println!("{} damaged files, {} bad", tally.cases, tally.bad);
     }
     Ok(ExitCode::from(u8::from(tally.bad > 0)))
 }
@@ -499,12 +293,12 @@ fn run_lives(wanted: &Lives) -> anyhow::Result<ExitCode> {
 
 fn compare_salvage(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
     if let Some(name) = &wanted.replay {
-        let shown = ruins::replay(name, &mut |line| println!("{line}"));
+        let shown = salvage::replay(name, &mut |line| println!("{line}"));
         shown.map_err(Error::msg).with_context(|| format!("--replay {name}"))?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(worker) = wanted.worker {
-        let tally = ruins::sweep(ruins::Extent {
+        let tally = salvage::sweep(salvage::Extent {
             count: wanted.count,
             seed: wanted.seed,
             worker,
@@ -513,7 +307,7 @@ fn compare_salvage(wanted: &CorruptFiles) -> anyhow::Result<ExitCode> {
         println!("{}", serde_json::to_string(&tally)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let tally = ruins::by_workers(wanted.count, wanted.seed, wanted.workers.max(1));
+    let tally = salvage::by_workers(wanted.count, wanted.seed, wanted.workers.max(1));
     if wanted.json {
         println!("{}", serde_json::to_string(&tally)?);
     } else {

@@ -1,6 +1,7 @@
-//! Owns the sweep over missing memory: every allocation that SQLite makes during a scenario's run, a boot or a command, is refused,
-//!   once and for ever.
-//! Promises: no panic; the exit is one that missing memory explains; nothing is lost, and the next boots end well.
+//! Owns the sweep over missing memory: every allocation that SQLite makes during a scenario's run,
+//! a boot or a command, is refused, once and for ever.
+//! Promises: no panic; the exit is one that missing memory explains; nothing is lost, and the next
+//! boots end well.
 //! Never lets missing memory lead to a purge or a restore.
 
 use std::collections::BTreeMap;
@@ -9,10 +10,11 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use serde::{Deserialize, Serialize};
 
+use crate::by_operator::{carry_out, left};
 use crate::dump::Album;
-use crate::judge::{Bad, Judge, Trial};
-use crate::person::{carry_out, left};
-use crate::scenarios::Scenario;
+use crate::finding::Bad;
+use crate::judge::{Judge, Trial};
+use crate::scenario::Scenario;
 use crate::sim::{allocator, Options, Sim};
 
 /// Bad runs that are described.
@@ -53,13 +55,13 @@ impl fmt::Display for Tally {
 pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
     let mut judge = Judge::default();
     allocator::refuse(u64::MAX, false);
-    let (_, unharmed) = run(scenario);
+    let (_, undisturbed) = run(scenario);
     let (allocations, _) = allocator::stop();
     let mut tally = Tally { scenario: scenario.name.to_owned(), allocations, ..Tally::default() };
-    let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
+    let undisturbed = undisturbed.map_or(1, |booted| booted.report.exit);
     for at in (seed % stride.max(1)..allocations).step_by(stride.max(1) as usize) {
         for for_ever in [false, true] {
-            let trial = &mut Trial { scenario, unharmed, judge: &mut judge, tell: &mut |_| {} };
+            let trial = &mut Trial { scenario, undisturbed, judge: &mut judge, tell: &mut |_| {} };
             let Some((exit, judged)) = one(trial, at, for_ever) else { continue };
             tally.runs += 1;
             let many = if for_ever { "for-ever" } else { "once" };
@@ -96,8 +98,8 @@ fn run(scenario: &Scenario) -> (Sim, Result<crate::device::Booted, String>) {
 
 /// The exit, and whether the rules held; `None` where nothing was refused.
 fn one(trial: &mut Trial<'_>, at: u64, for_ever: bool) -> Option<(u8, Result<(), Bad>)> {
-    let Trial { scenario, unharmed, judge, tell } = trial;
-    let (scenario, unharmed) = (*scenario, *unharmed);
+    let Trial { scenario, undisturbed, judge, tell } = trial;
+    let (scenario, undisturbed) = (*scenario, *undisturbed);
     allocator::refuse(at, for_ever);
     let (sim, booted) = run(scenario);
     let (_, refused) = allocator::stop();
@@ -110,7 +112,7 @@ fn one(trial: &mut Trial<'_>, at: u64, for_ever: bool) -> Option<(u8, Result<(),
     };
     let exit = booted.report.exit;
     tell(&format!("{refused} allocations refused; exit {exit}: {}", booted.report.sentence));
-    if exit != unharmed
+    if exit != undisturbed
         && exit != 15
         && (!scenario.exits.contains(&exit) || exit == 0 || exit == 11)
     {
@@ -136,10 +138,10 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
         || format!("{name} is no allocation; write memory:NUMBER:once or memory:NUMBER:for-ever");
     let (at, many) = name.split_once(':').ok_or_else(wrong)?;
     let at = at.parse().map_err(|_| wrong())?;
-    let (_, unharmed) = run(scenario);
-    let unharmed = unharmed.map_or(1, |booted| booted.report.exit);
+    let (_, undisturbed) = run(scenario);
+    let undisturbed = undisturbed.map_or(1, |booted| booted.report.exit);
     let trial =
-        &mut Trial { scenario, unharmed, judge: &mut Judge::default().by_booting(), tell: out };
+        &mut Trial { scenario, undisturbed, judge: &mut Judge::default().by_booting(), tell: out };
     match one(trial, at, many == "for-ever") {
         None => out("this run asked for less memory"),
         Some((_, Ok(()))) => out("good"),

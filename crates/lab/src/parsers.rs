@@ -1,5 +1,7 @@
-//! Owns one function a parser of ours, each of which takes any bytes: for the fuzzer, and for the seeded test beside it.
-//! Promises: each calls the product's own code; what it answers is dropped, for only a panic or a hang is looked for.
+//! Owns one function a parser of ours, each of which takes any bytes: for the fuzzer, and for the
+//! seeded test beside it.
+//! Promises: each calls the product's own code; what it answers is dropped, for only a panic or a
+//! hang is looked for.
 //! Never touches a file of the machine.
 
 use std::ffi::OsString;
@@ -30,7 +32,8 @@ use bootmigrate::device::{Device, Environment};
 use bootmigrate::error::Class;
 use rusqlite::{Connection, OpenFlags};
 
-use crate::device::{Firmware, SimClock, MAIN, STATE};
+use crate::device::SimClock;
+use crate::firmware::{Firmware, MAIN, STATE};
 use crate::scenarios::catalogues::{firmware, Version};
 use crate::scenarios::situations::{empty, managed};
 use crate::sim::{Options, Sim, State};
@@ -188,7 +191,8 @@ pub fn database_header(bytes: &[u8]) {
     looked(&state);
 }
 
-/// A row of the history: version, name, date and checksum between zeros, each as text, a number or bytes.
+/// A row of the history: version, name, date and checksum between zeros, each as text, a number or
+/// bytes.
 pub fn history_row(bytes: &[u8]) {
     let sim = Sim::with(managed_once(), Options { log: false, ..Options::default() });
     let Ok(connection) = Connection::open_with_flags_and_vfs(
@@ -226,7 +230,8 @@ pub fn history_row(bytes: &[u8]) {
     looked(&sim.state().swept());
 }
 
-/// A database file, or the log beside one, page by page: every tree from its first pages on, and every page that none leads to.
+/// A database file, or the log beside one, page by page: every tree from its first pages on, and
+/// every page that none leads to.
 pub fn pages(bytes: &[u8]) {
     let mut state = managed_once().clone();
     let log = format!("{MAIN}-wal");

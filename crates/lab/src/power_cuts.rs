@@ -1,24 +1,24 @@
-//! Owns the sweep over crash states: a scenario's log, every cut of it, cuts during the recovery, and what came of them.
-//! Promises: every effect of the log at least once with every plain outcome; distinct states counted by hash; repeatable by seed.
+//! Owns the sweep over crash states: a scenario's log, every cut of it, cuts during the recovery,
+//! and what came of them.
+//! Promises: every effect of the log at least once with every plain outcome; distinct states
+//! counted by hash; repeatable by seed.
 //! Never judges: that is [`Judge`](crate::judge::Judge).
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use bootmigrate::boot::BootRequest;
 use serde::{Deserialize, Serialize};
 
-use crate::device::{switch_on, Booted, Firmware};
+use crate::by_operator::{kept, left};
 use crate::dump::Album;
-use crate::judge::{self, ends_short, After, Bad, Judge, Start};
-use crate::person::{carry_out, kept, left};
-use crate::record;
-use crate::scenarios::Scenario;
+use crate::finding::Bad;
+use crate::judge::{self, ends_short, After, Judge, Start};
+use crate::logged::{first_of, logged, Logged};
+use crate::scenario::Scenario;
 use crate::sim::hash::Random;
-use crate::sim::{
-    CrashPoint, Effect, Enumerator, Options, Order, OutcomePlan, Replay, SeenStates, Sim, State,
-};
+use crate::sim::outcome::Data;
+use crate::sim::{CrashPoint, Enumerator, Order, OutcomePlan, Replay, SeenStates, State};
 
 /// Bad states that are described; the rest is counted.
 const DESCRIBED_MAX: usize = 5;
@@ -28,16 +28,18 @@ const LATER_RANDOM: u64 = 48;
 const PASSES_MAX: u64 = 40;
 /// This often the random outcomes of a second cut are doubled.
 const SECOND_DOUBLED_MAX: u32 = 5;
-/// Every cut with the outcomes that need no dice.
+/// Every cut with the outcomes that are not random.
 pub(crate) const PLAIN: OutcomePlan =
     OutcomePlan { random: 0, seed: 0, single: false, exhaustive_up_to: 0 };
 
 /// How much, and which part of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
-    /// Distinct states of one scenario; the plain outcomes are all visited even where they are more.
+    /// Distinct states of one scenario; the plain outcomes are all visited even where they are
+    /// more.
     pub states: u64,
-    /// Boots that are really carried out; after the plain outcomes the sweep ends when it has had this many.
+    /// Boots that are really carried out; after the plain outcomes the sweep ends when it has had
+    /// this many.
     pub boots: u64,
     /// Seed of everything random.
     pub seed: u64,
@@ -96,62 +98,6 @@ impl Tally {
     }
 }
 
-/// One boot, logged.
-pub struct Logged {
-    /// What was durable before.
-    pub initial: State,
-    /// Its effects.
-    pub log: Vec<Effect>,
-    /// For each cut, the newest update of the record that the disk had made durable.
-    pub synced: Vec<u64>,
-    /// How it went.
-    pub booted: Booted,
-    /// The simulation, ended.
-    pub sim: Sim,
-}
-
-/// Boots from this state and keeps the log.
-pub fn logged(
-    scenario: &Scenario,
-    firmware: Firmware,
-    state: &State,
-    asked: &BootRequest,
-) -> Logged {
-    let sim = Sim::with(state, Options { log: true, ..scenario.options.clone() });
-    let booted = switch_on(firmware, &sim, asked);
-    Logged::of(sim, booted)
-}
-
-/// The run that is cut, from the situation before it.
-pub fn first_of(scenario: &Scenario) -> Logged {
-    let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
-    let booted = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
-    Logged::of(sim, booted)
-}
-
-impl Logged {
-    /// What a simulation was that has booted so.
-    pub fn of(sim: Sim, booted: Booted) -> Logged {
-        let (initial, log) = (sim.initial(), sim.log());
-        Logged { synced: record::synced(&initial, &log), initial, log, booted, sim }
-    }
-
-    /// A cut here comes after its end, and it said that all was well.
-    fn ended(&self, cut: usize) -> bool {
-        cut == self.log.len() && self.booted.report.exit == 0
-    }
-
-    /// A cut here comes after the loss was reported.
-    pub(crate) fn said(&self, cut: usize) -> bool {
-        self.booted.loss_said_at.is_some_and(|at| cut as u64 >= at)
-    }
-
-    fn cuts(&self, cut: usize, second: bool) -> Cuts {
-        let synced = self.synced.get(cut).copied().unwrap_or(0);
-        Cuts { second, synced, after_success: cut == self.log.len() && self.booted.report.usable }
-    }
-}
-
 /// Which cut of how many.
 #[derive(Clone, Copy)]
 struct Cuts {
@@ -161,6 +107,15 @@ struct Cuts {
     synced: u64,
     /// The run that it cuts had ended, and well.
     after_success: bool,
+}
+
+impl Cuts {
+    /// This cut of a logged run.
+    fn of(run: &Logged, cut: usize, second: bool) -> Cuts {
+        let synced = run.synced.get(cut).copied().unwrap_or(0);
+        let after_success = cut == run.log.len() && run.booted.report.usable;
+        Cuts { second, synced, after_success }
+    }
 }
 
 struct Sweep<'a> {
@@ -186,11 +141,12 @@ pub(crate) fn draw(run: &Logged, from: u64, random: &mut Random) -> CrashPoint {
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let began = Instant::now();
     let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
+    let album = Album::leaving_out(scenario.left_out.clone());
     let mut sweep = Sweep {
         scenario,
         extent,
-        judge: Judge::default(),
-        album: Album::default(),
+        judge: Judge::of(scenario),
+        album,
         seen: SeenStates::default(),
         tally,
     };
@@ -269,7 +225,7 @@ impl Sweep<'_> {
                     point,
                     &state,
                     first.said(point.cut),
-                    first.cuts(point.cut, false),
+                    Cuts::of(first, point.cut, false),
                 );
                 if self.has_enough(states) {
                     ControlFlow::Break(())
@@ -324,7 +280,7 @@ impl Sweep<'_> {
                     point,
                     &state,
                     said,
-                    recovery.cuts(point.cut, true),
+                    Cuts::of(&recovery, point.cut, true),
                 );
                 ControlFlow::Continue(())
             });
@@ -369,7 +325,8 @@ impl Sweep<'_> {
     }
 }
 
-/// Shows one state step by step: the effects before the cut, what is on the disk then, and every boot after it.
+/// Shows one state step by step: the effects before the cut, what is on the disk then, and every
+/// boot after it.
 ///
 /// # Errors
 /// The name is not known.
@@ -387,6 +344,12 @@ pub fn replay(
             let run =
                 if first { first_of(scenario) } else { logged(scenario, firmware, &state, asked) };
             first = false;
+            if !is_of(&run, point) {
+                return Err(format!(
+                    "{name} is no instant of this run, which has {} effects",
+                    run.log.len()
+                ));
+            }
             out(&format!(
                 "this boot would end with exit {}: {}",
                 run.booted.report.exit, run.booted.report.sentence
@@ -408,7 +371,7 @@ pub fn replay(
         }
     }
     let cuts = if points == "whole" { 0 } else { points.split('>').count() as u32 };
-    let mut judge = Judge::default();
+    let mut judge = Judge::of(scenario);
     judge.cuts = cuts;
     let judged =
         judge.judge_from(scenario, &state, Start { said, number: 1, asked }, &mut |line| out(line));
@@ -422,7 +385,21 @@ pub fn replay(
     Ok(true)
 }
 
-/// The last draws of a search: a small scenario has few states, and to find the last of them would take very long.
+/// So many effects, and pending changes, does this run have.
+fn is_of(run: &Logged, point: CrashPoint) -> bool {
+    let Some(done) = run.log.get(..point.cut) else { return false };
+    let pending = Replay::at(&run.initial, point.order, done).data.len();
+    match point.outcome.data {
+        Data::Without(index)
+        | Data::Only(index)
+        | Data::TornFirst(index, _)
+        | Data::TornLast(index, _) => (index as usize) < pending,
+        Data::Lost | Data::Kept | Data::Sizes | Data::Random(_) | Data::Bits(_) => true,
+    }
+}
+
+/// The last draws of a search: a small scenario has few states, and to find the last of them would
+/// take very long.
 #[derive(Default)]
 struct Window {
     draws: u32,

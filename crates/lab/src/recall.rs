@@ -1,6 +1,7 @@
 //! Owns the boots that were judged good, and which states are certain to boot in the same way.
-//! Promises: a state is recalled only where names, sizes and every block that such a boot reads or leaves in place are equal;
-//! then the boot gets the same answers to the same calls, does the same, and leaves the same disk. Some are booted all the same.
+//! Promises: a state is recalled only where names, sizes and every block that such a boot reads or
+//! leaves in place are equal; then the boot gets the same answers to the same calls, does the same,
+//! and leaves the same disk. Some are booted all the same.
 //! Never recalls what depends on more than that: a disk that can be full.
 
 use std::collections::HashMap;
@@ -10,7 +11,8 @@ use crate::sim::reads::Mask;
 use crate::sim::state::NodeId;
 use crate::sim::State;
 
-/// One in this many recalled states is booted nevertheless, and must end as the one that it was taken for.
+/// One in this many recalled states is booted nevertheless, and must end as the one that it was
+/// taken for.
 const TESTED_ONE_OF: u64 = 256;
 /// Different ways to boot from one set of names and sizes that are tried.
 const WAYS_MAX: usize = 48;
@@ -75,7 +77,8 @@ impl Recall {
         }
     }
 
-    /// This state's first boot looked at `mask` and left a disk with this hash; everything was good.
+    /// This state's first boot looked at `mask` and left a disk with this hash; everything was
+    /// good.
     pub fn learn(&mut self, question: Question, state: &State, mask: Mask, left: u128) {
         let key = mask.hash(state, &question.files);
         let ways = self.ways.entry(question.shape).or_default();

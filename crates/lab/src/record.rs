@@ -1,8 +1,9 @@
-//! Owns what the lab itself knows of the record's bytes: the frozen header of a slot, as `docs/format.md` has it.
+//! Owns what the lab itself knows of the record's bytes: the frozen header of a slot, as
+//! `docs/format.md` has it.
 //! Promises: from the log alone, which update of the record was durable at each cut.
 //! Never calls the device's code.
 
-use crate::device::STATE;
+use crate::firmware::STATE;
 use crate::sim::{Change, Effect, Order, Replay, State};
 
 const SLOT_BYTES: usize = 4096;
@@ -41,7 +42,8 @@ fn path() -> String {
     format!("{STATE}/record")
 }
 
-/// The sequence of a slot whose CRC fits: magic, format, length, sequence, CRC over these numbers and the payload.
+/// The sequence of a slot whose CRC fits: magic, format, length, sequence, CRC over these numbers
+/// and the payload.
 fn whole(slot: &[u8]) -> Option<u64> {
     let number =
         |at: usize| slot.get(at..at + 4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap()));

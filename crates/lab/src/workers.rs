@@ -1,6 +1,8 @@
-//! Owns work side by side: a process for each scenario, this many at a time, heard of in the scenarios' order; or one for each share of a sweep.
+//! Owns work side by side: a process for each scenario, this many at a time, heard of in the
+//! scenarios' order; or one for each share of a sweep.
 //! Promises: a process that died is told like any other end.
-//! Never threads: SQLite's generator of random numbers is one a process, and a state must boot the same way each time.
+//! Never threads: SQLite's generator of random numbers is one a process, and a state must boot the
+//! same way each time.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -10,8 +12,8 @@ use std::thread;
 
 use serde::de::DeserializeOwned;
 
-/// Runs this program's `command` with `arguments` for each scenario; `found` hears what each came to, or how its process
-/// died, and says whether to go on.
+/// Runs this program's `command` with `arguments` for each scenario; `found` hears what each came
+/// to, or how its process died, and says whether to go on.
 pub fn by_workers<T: DeserializeOwned + Send>(
     workers: u64,
     command: &[String],
@@ -54,8 +56,8 @@ fn by_itself<T: DeserializeOwned>(command: &[String], scenario: &str) -> Result<
         .map_err(|error| format!("BAD {scenario}: its process died: {} ({error})", output.status))
 }
 
-/// Runs this program's `command` with these numbers once for each worker, which takes its share of the sweep: what each found, or how
-/// its process died.
+/// Runs this program's `command` with these numbers once for each worker, which takes its share of
+/// the sweep: what each found, or how its process died.
 pub fn by_shares<T: DeserializeOwned>(
     command: &str,
     numbers: &[(&str, u64)],

@@ -1,5 +1,7 @@
-//! Owns the proof that no parser of ours panics: seeds, and twenty thousand damaged copies of them for each.
-//! Promises: the same inputs at every run; the name and the bytes of an input that panics are printed.
+//! Owns the proof that no parser of ours panics: seeds, and twenty thousand damaged copies of them
+//! for each.
+//! Promises: the same inputs at every run; the name and the bytes of an input that panics are
+//! printed.
 //! Never needs a fuzzer: `crates/lab/fuzz/` runs the same functions for as long as one likes.
 #![allow(
     clippy::unwrap_used,
@@ -33,7 +35,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
 
-fn harmed(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+fn damaged(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let pick = |random: &mut Random, limit: usize| random.below(limit.max(1) as u64) as usize;
     let mut bytes = seeds[pick(random, seeds.len())].clone();
     for _ in 0..=random.below(4) {
@@ -86,9 +88,9 @@ fn no_parser_panics_on_seeds_or_on_harmed_copies_of_them() {
         let mut random = Random::new(number as u64 + 1);
         let rounds = if ON_A_DISK.contains(name) { ROUNDS_ON_A_DISK } else { ROUNDS };
         for _ in 0..rounds {
-            survives(name, *parser, &harmed(&seeds, &mut random));
+            survives(name, *parser, &damaged(&seeds, &mut random));
         }
-        println!("{name}: {} seeds, {rounds} harmed copies", seeds.len());
+        println!("{name}: {} seeds, {rounds} damaged copies", seeds.len());
     }
 }
 

@@ -1,4 +1,5 @@
-//! Owns the proof that what a run has not seen, and not left, is all that two states may differ in when one stands for the other.
+//! Owns the proof that what a run has not seen, and not left, is all that two states may differ in
+//! when one stands for the other.
 //! Promises: plain reads and writes on the simulated disk, with no code of the device.
 //! Never looks into a mask.
 

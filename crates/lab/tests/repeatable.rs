@@ -1,4 +1,5 @@
-//! Owns the proof that a run can be repeated: alone in its process, because SQLite's random numbers are one source for all threads.
+//! Owns the proof that a run can be repeated: alone in its process, because SQLite's random numbers
+//! are one source for all threads.
 //! Promises: the same seed gives the same log, states and names of states.
 //! Never judges the product.
 #![allow(

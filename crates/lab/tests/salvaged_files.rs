@@ -1,9 +1,10 @@
-//! Owns the proof that exit 0 hides no change of rows: by name the damaged files of which it once did.
+//! Owns the proof that exit 0 hides no change of rows: by name the damaged files of which it once
+//! did.
 //! Promises: the same cases at every run; `compare-salvage --replay NAME` shows one step by step.
 //! Never the whole sweep: `compare-salvage` is that.
 #![allow(clippy::expect_used, missing_docs)]
 
-use bootmigrate_lab::ruins::verdict;
+use bootmigrate_lab::salvage::verdict;
 
 /// Files that end on the boundary of a page: 98 of 809 rows came back, and nothing was lost.
 const TOO_SHORT: [&str; 9] =

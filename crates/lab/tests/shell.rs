@@ -1,5 +1,7 @@
-//! Owns the shell completions and the manual page: generated from the device's one description of its commands.
-//! Promises: what is committed is what would be generated; `UPDATE_EXPECT=1 cargo test -p bootmigrate-lab --test shell` rewrites it.
+//! Owns the shell completions and the manual page: generated from the device's one description of
+//! its commands.
+//! Promises: what is committed is what would be generated; `UPDATE_EXPECT=1 cargo test -p
+//! bootmigrate-lab --test shell` rewrites it.
 //! Never runs on a device, and never knows a command by itself.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
@@ -135,11 +137,16 @@ fn manual() -> String {
         roman("]"),
     ]);
     page.control("SH", ["DESCRIPTION"]);
-    let text = "A unit runs it at every boot, before the applications. What it did is one sentence with a code on standard error and in \
-                /run/bootmigrate/status.json; /run/bootmigrate/ready/NAME is there exactly while an application may open the database.";
+    let text =
+        "A unit runs it at every boot, before the applications. What it did is one sentence with a \
+         code on standard error and in /run/bootmigrate/status.json; /run/bootmigrate/ready/NAME \
+         is there exactly while an application may open the database.";
     page.text([roman(text)]);
     page.control("PP", []);
-    page.text([roman("A power cut at any instant leaves the old database or the new one, whole; running again is always safe.")]);
+    page.text([roman(
+        "A power cut at any instant leaves the old database or the new one, whole; running again \
+         is always safe.",
+    )]);
     page.control("SH", ["COMMANDS"]);
     for one in COMMANDS {
         page.control(
@@ -206,7 +213,8 @@ fn the_manual_page_is_what_the_description_says() {
     expect_file!["../../../packaging/bootmigrate.8"].assert_eq(&manual());
 }
 
-/// Every command of the description is one that the parser takes, and the other way round: an unknown one is refused.
+/// Every command of the description is one that the parser takes, and the other way round: an
+/// unknown one is refused.
 #[test]
 fn the_description_is_the_parsers() {
     for one in COMMANDS {

@@ -1,5 +1,7 @@
-//! Owns the proof that the simulated disk can fail and can pass: plain SQLite on it, without a line of the product.
-//! Promises: each journal mode and `synchronous` level ends as SQLite's documentation and real file systems say.
+//! Owns the proof that the simulated disk can fail and can pass: plain SQLite on it, without a line
+//! of the product.
+//! Promises: each journal mode and `synchronous` level ends as SQLite's documentation and real file
+//! systems say.
 //! Never judges the product.
 #![allow(
     clippy::unwrap_used,
@@ -35,7 +37,8 @@ fn open(sim: &Sim) -> rusqlite::Result<Connection> {
     Connection::open_with_flags_and_vfs(DATABASE, flags, sim.vfs_name())
 }
 
-/// A database of a few pages, recovered; then transactions of an application, each acknowledged at an effect.
+/// A database of a few pages, recovered; then transactions of an application, each acknowledged at
+/// an effect.
 fn scenario(journal: &str, synchronous: &str) -> (State, Vec<Effect>, Vec<usize>) {
     seed_sqlite(7);
     let setup = Sim::from_state(&State::new());
@@ -47,7 +50,8 @@ fn scenario(journal: &str, synchronous: &str) -> (State, Vec<Effect>, Vec<usize>
     connection
         .execute_batch(
             "CREATE TABLE counter(n INTEGER); INSERT INTO counter VALUES (0);
-             CREATE TABLE row(id INTEGER PRIMARY KEY, n INTEGER, text TEXT); CREATE INDEX row_n ON row(n);
+             CREATE TABLE row(id INTEGER PRIMARY KEY, n INTEGER, text TEXT); CREATE INDEX row_n ON \
+             row(n);
              WITH RECURSIVE i(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM i WHERE k < 6)
              INSERT INTO row SELECT -k, 0, hex(zeroblob(300)) FROM i;",
         )
@@ -184,7 +188,8 @@ fn a_temporary_file_needs_room_too() {
         let connection = open(sim).unwrap();
         connection.execute_batch("PRAGMA cache_size = 1").unwrap();
         let sql = "WITH RECURSIVE i(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM i WHERE k < 9000) \
-            SELECT count(*) FROM (SELECT printf('%0900d', k * 7919 % 9001) AS t FROM i ORDER BY t LIMIT 8999)";
+                   SELECT count(*) FROM (SELECT printf('%0900d', k * 7919 % 9001) AS t FROM i \
+                   ORDER BY t LIMIT 8999)";
         let ended = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         let errno = std::io::Error::last_os_error().raw_os_error();
         ended.map_err(|error| (error.sqlite_error_code(), errno))

@@ -1,6 +1,9 @@
-//! Owns the model of the device's disk: what is written, what of it is durable, and what a cut may leave.
-//! Promises: an fsync of a file makes its bytes durable and, as on ext4, every earlier name; an fsync of a folder its names.
-//! Never tears a write, never reorders two names, nor a file's new size with an earlier name: a real disk is worse, for all alike.
+//! Owns the model of the device's disk: what is written, what of it is durable, and what a cut may
+//! leave.
+//! Promises: an fsync of a file makes its bytes durable and, as on ext4, every earlier name; an
+//! fsync of a folder its names.
+//! Never tears a write, never reorders two names, nor a file's new size with an earlier name: a
+//! real disk is worse, for all alike.
 
 use crate::log::Effect;
 use std::collections::hash_map::DefaultHasher;
@@ -97,11 +100,14 @@ impl Disk {
                 self.name(Name::Add(path.clone(), self.contents.len() - 1));
             }
             Effect::Create(_) => {}
-            Effect::Write(path, offset, bytes) => self.change(path, Change::Write(*offset, bytes.clone())),
+            Effect::Write(path, offset, bytes) => {
+                self.change(path, Change::Write(*offset, bytes.clone()))
+            }
             Effect::Truncate(path, size) => self.change(path, Change::Size(*size)),
             Effect::Copy(from, at, to, offset, count) => {
                 let Some(source) = self.names.get(from) else { return };
-                let bytes = self.contents[*source].now[*at as usize..(*at + *count) as usize].to_vec();
+                let bytes =
+                    self.contents[*source].now[*at as usize..(*at + *count) as usize].to_vec();
                 self.change(to, Change::Write(*offset, bytes));
             }
             Effect::Unlink(path) => self.name(Name::Remove(path.clone())),
@@ -144,10 +150,11 @@ impl Disk {
             return;
         }
         let own = |name: &Path| name.parent() == Some(path);
-        let (now, later): (Vec<_>, Vec<_>) = self.pending.drain(..).partition(|(_, change)| match change {
-            Name::Add(name, _) | Name::Remove(name) => own(name),
-            Name::Move(from, to, _) => own(from) || own(to),
-        });
+        let (now, later): (Vec<_>, Vec<_>) =
+            self.pending.drain(..).partition(|(_, change)| match change {
+                Name::Add(name, _) | Name::Remove(name) => own(name),
+                Name::Move(from, to, _) => own(from) || own(to),
+            });
         now.iter().for_each(|(_, change)| rename(&mut self.durable, change));
         self.pending = later;
     }
@@ -181,8 +188,13 @@ impl Disk {
                 CrashOutcome::Lost => content.durable.clone(),
                 CrashOutcome::Some(_) => {
                     let mut bytes = content.durable.clone();
-                    let may_be = |when: u64, change: &Change| matches!(change, Change::Write(..)) || when < ordered_until;
-                    let kept = content.pending.iter().filter(|(when, change)| coin() && may_be(*when, change));
+                    let may_be = |when: u64, change: &Change| {
+                        matches!(change, Change::Write(..)) || when < ordered_until
+                    };
+                    let kept = content
+                        .pending
+                        .iter()
+                        .filter(|(when, change)| coin() && may_be(*when, change));
                     kept.for_each(|(_, change)| alter(&mut bytes, change));
                     bytes
                 }

@@ -1,5 +1,6 @@
 //! Owns the judgement of a device after two boots: by plain SQLite, on a copy.
-//! Promises: schema and every row of the product's own tables; the tools' own tables are not looked at.
+//! Promises: schema and every row of the product's own tables; the tools' own tables are not looked
+//! at.
 //! Never listens to what a tool says, but for its exit code.
 
 use crate::tool::Tool;
@@ -37,7 +38,8 @@ pub fn content(device: &Path) -> Option<Content> {
 }
 
 fn read(connection: &Connection) -> rusqlite::Result<Content> {
-    let sql = "SELECT type || ' ' || name, coalesce(sql, ''), tbl_name, type = 'table', name FROM sqlite_schema ORDER BY 1";
+    let sql = "SELECT type || ' ' || name, coalesce(sql, ''), tbl_name, type = 'table', name FROM \
+               sqlite_schema ORDER BY 1";
     let mut statement = connection.prepare(sql)?;
     let mut found = statement.query([])?;
     let (mut schema, mut rows) = (Vec::new(), BTreeMap::new());
@@ -46,7 +48,10 @@ fn read(connection: &Connection) -> rusqlite::Result<Content> {
         if Tool::owns(&table) {
             continue;
         }
-        schema.push((row.get(0)?, row.get::<_, String>(1)?.split_whitespace().collect::<Vec<_>>().join(" ")));
+        schema.push((
+            row.get(0)?,
+            row.get::<_, String>(1)?.split_whitespace().collect::<Vec<_>>().join(" "),
+        ));
         if row.get(3)? {
             let name: String = row.get(4)?;
             rows.insert(name.clone(), rows_of(connection, &name)?);
@@ -61,7 +66,9 @@ fn rows_of(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>
     let mut found = statement.query([])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
-        let cells: Vec<String> = (0..columns).map(|at| row.get_ref(at).map(|cell| format!("{cell:?}"))).collect::<Result<_, _>>()?;
+        let cells: Vec<String> = (0..columns)
+            .map(|at| row.get_ref(at).map(|cell| format!("{cell:?}")))
+            .collect::<Result<_, _>>()?;
         rows.push(cells.join("|"));
     }
     rows.sort();
@@ -70,7 +77,10 @@ fn rows_of(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>
 
 impl Content {
     fn readings(&self) -> usize {
-        self.rows.get("reading").map_or(0, Vec::len).max(self.rows.get("reading_new").map_or(0, Vec::len))
+        self.rows
+            .get("reading")
+            .map_or(0, Vec::len)
+            .max(self.rows.get("reading_new").map_or(0, Vec::len))
     }
 }
 
@@ -83,5 +93,9 @@ pub fn judge(now: Option<&Content>, old: Option<&Content>, new: &Content, good: 
         (now, old) => now == old,
     };
     let had = old.map_or(0, Content::readings);
-    Verdict { stuck: !good, torn: !is_new && (good || !is_old), lost: now.map_or(0, Content::readings) < had }
+    Verdict {
+        stuck: !good,
+        torn: !is_new && (good || !is_old),
+        lost: now.map_or(0, Content::readings) < had,
+    }
 }

@@ -1,13 +1,14 @@
-//! Owns the reading of an strace log: system calls of all threads, in the order in which they ended, as effects on the device.
-//! Promises: every byte that was written is in the effect; a call that is not understood stops the comparison.
+//! Owns the reading of an strace log: system calls of all threads, in the order in which they
+//! ended, as effects on the device.
+//! Promises: every byte that was written is in the effect; a call that is not understood stops the
+//! comparison.
 //! Never looks outside the device's folder.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 /// The calls that can change what is on disk, for strace's `-e trace=`.
-pub const TRACED: &str = "write,pwrite64,writev,pwritev,pwritev2,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlink,\
-symlinkat,mkdir,mkdirat,rmdir,ftruncate,truncate,fallocate,fsync,fdatasync,sync_file_range,copy_file_range,sendfile,open,openat,creat";
+pub const TRACED: &str = "write,pwrite64,writev,pwritev,pwritev2,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlink,symlinkat,mkdir,mkdirat,rmdir,ftruncate,truncate,fallocate,fsync,fdatasync,sync_file_range,copy_file_range,sendfile,open,openat,creat";
 
 /// One change, with paths below the device's folder; the folder itself is the empty path.
 #[derive(Debug, Clone)]
@@ -54,8 +55,9 @@ pub fn read(text: &str, device: &Path) -> Vec<Effect> {
 
 fn effect(call: &str, device: &Path) -> Option<Effect> {
     let (name, rest) = call.split_once('(')?;
-    let (operands, result) =
-        rest.rsplit_once(") = ").or_else(|| rest.rsplit_once(") ").map(|(one, two)| (one, two.trim_start_matches([' ', '=']))))?;
+    let (operands, result) = rest.rsplit_once(") = ").or_else(|| {
+        rest.rsplit_once(") ").map(|(one, two)| (one, two.trim_start_matches([' ', '='])))
+    })?;
     let result: i64 = result.split(['<', ' ']).next()?.trim().parse().ok()?;
     if result < 0 {
         return None;
@@ -65,9 +67,12 @@ fn effect(call: &str, device: &Path) -> Option<Effect> {
     let number = |at: usize| word(at).trim_matches(['[', ']']).parse::<u64>().unwrap_or(0);
     let descriptor = |at: usize| below(&PathBuf::from(described(word(at))), device);
     let path = |at: usize| below(&PathBuf::from(text(word(at))), device);
-    let path_at = |at: usize| below(&PathBuf::from(described(word(at))).join(text(word(at + 1))), device);
+    let path_at =
+        |at: usize| below(&PathBuf::from(described(word(at))).join(text(word(at + 1))), device);
     match name {
-        "open" | "creat" => (name == "creat" || word(1).contains("O_CREAT")).then(|| path(0).map(Effect::Create))?,
+        "open" | "creat" => {
+            (name == "creat" || word(1).contains("O_CREAT")).then(|| path(0).map(Effect::Create))?
+        }
         "openat" => word(2).contains("O_CREAT").then(|| path_at(0).map(Effect::Create))?,
         "pwrite64" => Some(Effect::Write(descriptor(0)?, number(3), bytes(word(1)))),
         "ftruncate" => Some(Effect::Truncate(descriptor(0)?, number(1))),
@@ -80,10 +85,19 @@ fn effect(call: &str, device: &Path) -> Option<Effect> {
         "linkat" => Some(Effect::Link(path_at(0)?, path_at(2)?)),
         "mkdir" => Some(Effect::Folder(path(0)?)),
         "mkdirat" => Some(Effect::Folder(path_at(0)?)),
-        "copy_file_range" => Some(Effect::Copy(descriptor(0)?, number(1), descriptor(2)?, number(3), result as u64)),
+        "copy_file_range" => {
+            Some(Effect::Copy(descriptor(0)?, number(1), descriptor(2)?, number(3), result as u64))
+        }
         _ => {
-            let on_device = words.iter().enumerate().any(|(at, _)| descriptor(at).is_some() || path(at).is_some());
-            assert!(!on_device, "a call on the device that is not understood: {}", call.chars().take(200).collect::<String>());
+            let on_device = words
+                .iter()
+                .enumerate()
+                .any(|(at, _)| descriptor(at).is_some() || path(at).is_some());
+            assert!(
+                !on_device,
+                "a call on the device that is not understood: {}",
+                call.chars().take(200).collect::<String>()
+            );
             None
         }
     }
@@ -120,7 +134,9 @@ fn split(operands: &str) -> Vec<String> {
 
 /// The path that strace shows beside a descriptor.
 fn described(word: &str) -> String {
-    let inside = word.split_once('<').map_or("", |(_, rest)| rest.rsplit_once('>').map_or("", |(inside, _)| inside));
+    let inside = word
+        .split_once('<')
+        .map_or("", |(_, rest)| rest.rsplit_once('>').map_or("", |(inside, _)| inside));
     String::from_utf8_lossy(&unescape(inside)).into_owned()
 }
 

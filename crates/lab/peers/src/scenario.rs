@@ -1,5 +1,6 @@
 //! Owns the product that every tool migrates, and the four situations in which the power goes.
-//! Promises: plain SQL that every tool can run; each migration has more than one statement, as real ones have.
+//! Promises: plain SQL that every tool can run; each migration has more than one statement, as real
+//! ones have.
 //! Never uses a foreign key: what a tool does with those is another comparison.
 
 /// One migration.
@@ -52,15 +53,20 @@ INSERT INTO sensor (name, unit) VALUES ('board', 'K');
 const REBUILD: Migration = step(
     3,
     "value_as_text",
-    "CREATE TABLE reading_new (id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, value TEXT, note TEXT);
+    "CREATE TABLE reading_new (id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, value TEXT, note \
+     TEXT);
 INSERT INTO reading_new SELECT id, sensor, value, note FROM reading;
 DROP TABLE reading;
 ALTER TABLE reading_new RENAME TO reading;
 CREATE INDEX reading_sensor ON reading (sensor);
 ",
 );
-const SITES: Migration =
-    step(4, "sites", "CREATE TABLE site (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO site (name) VALUES ('here');\n");
+const SITES: Migration = step(
+    4,
+    "sites",
+    "CREATE TABLE site (id INTEGER PRIMARY KEY, name TEXT);\nINSERT INTO site (name) VALUES \
+     ('here');\n",
+);
 const COMPACT: Migration = Migration {
     version: 5,
     name: "compact",
@@ -73,7 +79,8 @@ INSERT INTO site (name, zone) VALUES ('there', 'UTC');
 const BROKEN: Migration = step(
     3,
     "value_as_text",
-    "CREATE TABLE reading_new (id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, value TEXT, note TEXT);
+    "CREATE TABLE reading_new (id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL, value TEXT, note \
+     TEXT);
 INSERT INTO reading_new SELECT id, sensor, value, note FROM reading;
 DROP TABLE reading;
 ALTER TABLE reading_new RENAME TO reading;

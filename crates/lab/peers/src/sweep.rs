@@ -1,8 +1,10 @@
-//! Owns the sweep: each tool, each scenario, a cut after each effect, each outcome of what was not durable; two boots; the judge.
-//! Promises: a state that two cuts have in common counts once; the first bad state of each kind is told.
+//! Owns the sweep: each tool, each scenario, a cut after each effect, each outcome of what was not
+//! durable; two boots; the judge.
+//! Promises: a state that two cuts have in common counts once; the first bad state of each kind is
+//! told.
 //! Never goes on when the run that is cut does not do its work undisturbed.
 
-use crate::disk::{Disk, CrashOutcome, State};
+use crate::disk::{CrashOutcome, Disk, State};
 use crate::judge::{content, judge, Content, Verdict};
 use crate::log::{read, TRACED};
 use crate::scenario::{Scenario, ALL, POPULATE, ROWS};
@@ -84,7 +86,8 @@ impl Situation {
             fs::create_dir(&path).unwrap();
             path
         };
-        let (device, before, run, after) = (make("device"), make("before"), make("run"), make("after"));
+        let (device, before, run, after) =
+            (make("device"), make("before"), make("run"), make("after"));
         tool.lay_out(&before, scenario.before);
         tool.lay_out(&run, scenario.run);
         tool.lay_out(&after, scenario.after);
@@ -117,16 +120,27 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
     let log = situation.home.path().join("strace.log");
     let words = tool.command(&situation.device, &situation.run);
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-y", "-xx", "-s", "67108864", "-e", &format!("trace={TRACED}"), "-o"]).arg(&log).arg("--").args(&words);
+    strace
+        .args(["-f", "-qq", "-y", "-xx", "-s", "67108864", "-e", &format!("trace={TRACED}"), "-o"])
+        .arg(&log)
+        .arg("--")
+        .args(&words);
     let ran = tool.prepared(&mut strace, &situation.device, &situation.run).output().unwrap();
     let fails = scenario.run.len() != scenario.after.len();
-    assert_ne!(ran.status.success(), fails, "{}: {}", tool.name, String::from_utf8_lossy(&ran.stderr));
+    assert_ne!(
+        ran.status.success(),
+        fails,
+        "{}: {}",
+        tool.name,
+        String::from_utf8_lossy(&ran.stderr)
+    );
     // The replayed log must end where the real run ended.
     let effects = read(&fs::read_to_string(&log).unwrap(), &situation.device);
     let mut states: Vec<(usize, CrashOutcome, State)> = vec![(0, CrashOutcome::Kept, start)];
     for (index, effect) in effects.iter().enumerate() {
         disk.apply(effect);
-        let seeds = (0..SEEDS).map(|seed| CrashOutcome::Some((index as u64 + 1) * 0x9E37_79B9 + seed * 0x85EB_CA6B));
+        let seeds = (0..SEEDS)
+            .map(|seed| CrashOutcome::Some((index as u64 + 1) * 0x9E37_79B9 + seed * 0x85EB_CA6B));
         let outcomes = [CrashOutcome::Kept, CrashOutcome::Lost].into_iter().chain(seeds);
         states.extend(outcomes.map(|outcome| (index + 1, outcome, disk.cut(outcome))));
     }
@@ -135,15 +149,21 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
     let new = content(&situation.device).unwrap();
     let mut seen = HashSet::new();
     states.retain(|(_, _, state)| seen.insert(state.hash()));
-    let tally = Mutex::new(Tally { effects: effects.len(), states: states.len(), ..Tally::default() });
+    let tally =
+        Mutex::new(Tally { effects: effects.len(), states: states.len(), ..Tally::default() });
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {
-                while let Some((index, outcome, state)) = states.get(next.fetch_add(1, Ordering::SeqCst)) {
+                while let Some((index, outcome, state)) =
+                    states.get(next.fetch_add(1, Ordering::SeqCst))
+                {
                     let (verdict, said) = booted(tool, &situation, state, old.as_ref(), &new);
                     count(&mut tally.lock().unwrap(), verdict, || {
-                        format!("{}, {}, after effect {index}, {outcome:?}: {verdict:?} {said}", tool.name, scenario.name)
+                        format!(
+                            "{}, {}, after effect {index}, {outcome:?}: {verdict:?} {said}",
+                            tool.name, scenario.name
+                        )
                     });
                 }
             });
@@ -153,7 +173,9 @@ fn sweep(tool: &Tool, scenario: &Scenario) -> Tally {
 }
 
 fn count(tally: &mut Tally, verdict: Verdict, told: impl Fn() -> String) {
-    let first = (verdict.stuck && tally.stuck == 0) || (verdict.torn && tally.torn == 0) || (verdict.lost && tally.lost == 0);
+    let first = (verdict.stuck && tally.stuck == 0)
+        || (verdict.torn && tally.torn == 0)
+        || (verdict.lost && tally.lost == 0);
     if first {
         eprintln!("{}", told().replace('\n', " "));
     }
@@ -167,13 +189,20 @@ fn replayed(situation: &Situation, disk: &Disk) {
     let again = folder();
     disk.cut(CrashOutcome::Kept).lay_out(again.path());
     for name in ["app.db", "app.db-wal"] {
-        let (real, model) = (fs::read(situation.device.join(name)).ok(), fs::read(again.path().join(name)).ok());
+        let (real, model) =
+            (fs::read(situation.device.join(name)).ok(), fs::read(again.path().join(name)).ok());
         assert!(real == model, "the replayed {name} is not the real one");
     }
 }
 
 /// Two boots after a cut.
-fn booted(tool: &Tool, situation: &Situation, state: &State, old: Option<&Content>, new: &Content) -> (Verdict, String) {
+fn booted(
+    tool: &Tool,
+    situation: &Situation,
+    state: &State,
+    old: Option<&Content>,
+    new: &Content,
+) -> (Verdict, String) {
     let device = folder();
     state.lay_out(device.path());
     tool.boot(device.path(), &situation.after);

@@ -30,14 +30,32 @@ enum Kind {
 /// All of them.
 pub fn all(firmware: &Path, sqlx: &Path, diesel: &Path) -> Vec<Tool> {
     let this = std::env::current_exe().unwrap();
-    let tool = |name, how, no_transaction, kind, program: &Path| Tool { name, how, no_transaction, kind, program: program.into() };
+    let tool = |name, how, no_transaction, kind, program: &Path| Tool {
+        name,
+        how,
+        no_transaction,
+        kind,
+        program: program.into(),
+    };
     vec![
         tool("refinery", "`Runner::run`, its defaults", false, Kind::Library, &this),
         tool("refinery-grouped", "`Runner::set_grouped(true)`", false, Kind::Library, &this),
-        tool("rusqlite_migration", "`Migrations::to_latest`, its defaults", false, Kind::Library, &this),
+        tool(
+            "rusqlite_migration",
+            "`Migrations::to_latest`, its defaults",
+            false,
+            Kind::Library,
+            &this,
+        ),
         tool("sqlx-cli", "`sqlx database setup`", true, Kind::Sqlx, sqlx),
         tool("diesel_cli", "`diesel migration run`", true, Kind::Diesel, diesel),
-        tool("bootmigrate", "`bootmigrate run`, `slots = \"single\"`, else its defaults", true, Kind::Bootmigrate, firmware),
+        tool(
+            "bootmigrate",
+            "`bootmigrate run`, `slots = \"single\"`, else its defaults",
+            true,
+            Kind::Bootmigrate,
+            firmware,
+        ),
     ]
 }
 
@@ -50,17 +68,30 @@ impl Tool {
             fs::create_dir(folder.join("app")).unwrap();
         }
         for Migration { version, name, sql, no_transaction } in migrations {
-            let mark = |word: &str| if *no_transaction { format!("{word}\n{sql}") } else { (*sql).to_string() };
+            let mark = |word: &str| {
+                if *no_transaction {
+                    format!("{word}\n{sql}")
+                } else {
+                    (*sql).to_string()
+                }
+            };
             match self.kind {
-                Kind::Library => fs::write(folder.join(format!("V{version}__{name}.sql")), sql).unwrap(),
-                Kind::Sqlx => fs::write(folder.join(format!("{version:04}_{name}.sql")), mark("-- no-transaction")).unwrap(),
+                Kind::Library => {
+                    fs::write(folder.join(format!("V{version}__{name}.sql")), sql).unwrap()
+                }
+                Kind::Sqlx => fs::write(
+                    folder.join(format!("{version:04}_{name}.sql")),
+                    mark("-- no-transaction"),
+                )
+                .unwrap(),
                 Kind::Diesel => {
                     let own = folder.join(format!("{version:04}_{name}"));
                     fs::create_dir(&own).unwrap();
                     fs::write(own.join("up.sql"), sql).unwrap();
                     fs::write(own.join("down.sql"), "").unwrap();
                     if *no_transaction {
-                        fs::write(own.join("metadata.toml"), "run_in_transaction = false\n").unwrap();
+                        fs::write(own.join("metadata.toml"), "run_in_transaction = false\n")
+                            .unwrap();
                     }
                 }
                 Kind::Bootmigrate => {
@@ -79,10 +110,23 @@ impl Tool {
         words.extend(match self.kind {
             Kind::Library => vec!["drive".into(), self.name.into(), database, folder],
             Kind::Sqlx => {
-                vec!["database".into(), "setup".into(), "--database-url".into(), format!("sqlite://{database}"), "--source".into(), folder]
+                vec![
+                    "database".into(),
+                    "setup".into(),
+                    "--database-url".into(),
+                    format!("sqlite://{database}"),
+                    "--source".into(),
+                    folder,
+                ]
             }
-            Kind::Diesel => ["migration", "run", "--database-url", &database, "--migration-dir", &folder].map(String::from).to_vec(),
-            Kind::Bootmigrate => vec!["run".into(), "--root".into(), device.to_string_lossy().into_owned()],
+            Kind::Diesel => {
+                ["migration", "run", "--database-url", &database, "--migration-dir", &folder]
+                    .map(String::from)
+                    .to_vec()
+            }
+            Kind::Bootmigrate => {
+                vec!["run".into(), "--root".into(), device.to_string_lossy().into_owned()]
+            }
         });
         words
     }
@@ -90,19 +134,35 @@ impl Tool {
     /// Runs one boot to its end.
     pub fn boot(&self, device: &Path, folder: &Path) -> Boot {
         let words = self.command(device, folder);
-        let output = self.prepared(Command::new(&words[0]).args(&words[1..]), device, folder).output().unwrap();
-        Boot { good: [Some(0), Some(11)].contains(&output.status.code()), said: String::from_utf8_lossy(&output.stderr).into_owned() }
+        let output = self
+            .prepared(Command::new(&words[0]).args(&words[1..]), device, folder)
+            .output()
+            .unwrap();
+        Boot {
+            good: [Some(0), Some(11)].contains(&output.status.code()),
+            said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 
     /// The environment of a run.
-    pub fn prepared<'a>(&self, command: &'a mut Command, device: &Path, folder: &Path) -> &'a mut Command {
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", device).current_dir(folder);
+    pub fn prepared<'a>(
+        &self,
+        command: &'a mut Command,
+        device: &Path,
+        folder: &Path,
+    ) -> &'a mut Command {
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", device)
+            .current_dir(folder);
         command.env("BOOTMIGRATE_TEST_FOLDER", folder).env("TMPDIR", folder)
     }
 
     /// A table of the tool's own, not of the product.
     pub fn owns(table: &str) -> bool {
-        ["refinery_schema_history", "_sqlx_migrations", "__diesel_schema_migrations"].contains(&table)
+        ["refinery_schema_history", "_sqlx_migrations", "__diesel_schema_migrations"]
+            .contains(&table)
             || table.starts_with("sqlite_")
             || table.starts_with("bootmigrate")
     }

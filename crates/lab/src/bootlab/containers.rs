@@ -1,5 +1,7 @@
-//! Owns boots of the whole system in a container, with the real unit under the real systemd, cut off in the middle of the run.
-//! Promises: file system shut down, every process killed; the next boot of the container must bring the application up; then it is judged.
+//! Owns boots of the whole system in a container, with the real unit under the real systemd, cut
+//! off in the middle of the run.
+//! Promises: file system shut down, every process killed; the next boot of the container must bring
+//! the application up; then it is judged.
 //! Never leaves a container running.
 
 use std::fs;
@@ -68,7 +70,8 @@ fn one(
     sleep(after);
     known.see(&container.run_folder());
     mounted.shut_down();
-    // What the run has said stands in a journal that goes with the container. What it says from now on is said again.
+    // What the run has said stands in a journal that goes with the container. What it says from now
+    // on is said again.
     container.asks(&["journalctl", "--sync"]);
     known.hear(&container.asks(&JOURNAL));
     container.kill();

@@ -1,6 +1,9 @@
-//! Owns the data partition of the boot lab's device: six databases, each in another situation when the new firmware boots.
-//! Promises: made by plain SQLite, as refinery's history has it; what must become of each database is computed by plain SQLite too.
-//! Never asks the program under test what is right; it makes one snapshot, in an ordinary boot of one database.
+//! Owns the data partition of the boot lab's device: six databases, each in another situation when
+//! the new firmware boots.
+//! Promises: made by plain SQLite, as refinery's history has it; what must become of each database
+//! is computed by plain SQLite too.
+//! Never asks the program under test what is right; it makes one snapshot, in an ordinary boot of
+//! one database.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,13 +27,14 @@ pub const OWNER: u32 = 990;
 pub const NAMES: [&str; 6] = ["settings", "events", "archive", "telemetry", "identity", "fresh"];
 
 const ROWS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) \
-    INSERT INTO sensor SELECT i, 'sensor ' || i, i % 7 FROM n; \
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) \
-    INSERT INTO reading SELECT i, 1 + i % 40, i / 7.0, printf('%0200d', i) FROM n;";
+                    INSERT INTO sensor SELECT i, 'sensor ' || i, i % 7 FROM n; WITH RECURSIVE n(i) \
+                    AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO reading \
+                    SELECT i, 1 + i % 40, i / 7.0, printf('%0200d', i) FROM n;";
 const LATER: &str =
     "INSERT INTO sensor VALUES (50, 'later', 1); UPDATE reading SET value = -value WHERE id < 90;";
-const UNFINISHED: &str = "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; \
-    UPDATE reading SET note = note || 'unfinished'; INSERT INTO sensor VALUES (51, 'unfinished', 1);";
+const UNFINISHED: &str =
+    "PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = 1; PRAGMA cache_spill = 1; BEGIN; UPDATE \
+     reading SET note = note || 'unfinished'; INSERT INTO sensor VALUES (51, 'unfinished', 1);";
 
 /// What one database is before, and what it must be in the end.
 pub struct Expected {
@@ -61,7 +65,8 @@ impl DataPartition {
         fs::create_dir_all(root.join("run")).unwrap();
         let at_one = |name: &str| applied(&home, migrations, name, 0, 1);
         at_one("identity").execute_batch(ROWS).unwrap();
-        // The new firmware's first boot makes the snapshot of schema 1. Then rows come, and the header breaks.
+        // The new firmware's first boot makes the snapshot of schema 1. Then rows come, and the
+        // header breaks.
         let made = program.run(&root, &["--db", "identity"]);
         assert_eq!(made.exit, Some(0), "the boot that makes the data_partition: {}", made.stderr);
         Connection::open(home.join("identity.db"))
@@ -152,8 +157,9 @@ fn applied(home: &Path, migrations: &Path, name: &str, after: i32, up_to: i32) -
 }
 
 fn apply(connection: &Connection, migrations: &Path, name: &str, after: i32, up_to: i32) {
-    let history = "PRAGMA foreign_keys = OFF; CREATE TABLE IF NOT EXISTS refinery_schema_history(\
-        version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255));";
+    let history = "PRAGMA foreign_keys = OFF; CREATE TABLE IF NOT EXISTS \
+                   refinery_schema_history(version INT4 PRIMARY KEY, name VARCHAR(255), applied_on \
+                   VARCHAR(255), checksum VARCHAR(255));";
     connection.execute_batch(history).unwrap();
     for file in
         files(migrations, name).iter().filter(|file| (after + 1..=up_to).contains(&file.version()))
@@ -169,7 +175,8 @@ fn apply(connection: &Connection, migrations: &Path, name: &str, after: i32, up_
     }
 }
 
-/// What plain SQLite makes of it: from a copy of `main`, or from nothing (with the application's rows at `after`).
+/// What plain SQLite makes of it: from a copy of `main`, or from nothing (with the application's
+/// rows at `after`).
 fn expected_of(
     home: &Path,
     migrations: &Path,

@@ -1,5 +1,6 @@
 //! Owns the judgement of a device after a cut: the rules of the simulated disk, on real files.
-//! Promises: looks before any boot, then boots until a boot changes nothing; rows, losses, quarantine, leftovers and ends are compared.
+//! Promises: looks before any boot, then boots until a boot changes nothing; rows, losses,
+//! quarantine, leftovers and ends are compared.
 //! Never looks through the code under test: databases by plain SQLite, folders by names and bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +42,8 @@ impl Acknowledged {
     }
 }
 
-/// Judges the device whose partition is mounted below `root`; gives how each database stood right after the cut.
+/// Judges the device whose partition is mounted below `root`; gives how each database stood right
+/// after the cut.
 ///
 /// # Errors
 /// The first rule that does not hold.
@@ -96,7 +98,8 @@ pub fn after_cuts(
     data_partition.databases.iter().map(stood).collect()
 }
 
-/// Right after the cut, before any boot: what was acknowledged stands, and else the old or the new, whole.
+/// Right after the cut, before any boot: what was acknowledged stands, and else the old or the new,
+/// whole.
 fn after_cut(
     database: &Expected,
     home: &Path,
@@ -218,7 +221,8 @@ fn entries(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Every name below, with size, owner, time of change and content: a quiet boot changes none of them.
+/// Every name below, with size, owner, time of change and content: a quiet boot changes none of
+/// them.
 fn names(folder: &Path) -> BTreeMap<String, (u32, u32, i64, i64, u128)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];

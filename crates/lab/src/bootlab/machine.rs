@@ -1,5 +1,7 @@
-//! Owns a machine of another processor: QEMU without acceleration, a small initramfs, the data partition as its disk.
-//! Promises: a machine that is dropped is killed; the console is read only up to a full stop, so that no half line counts.
+//! Owns a machine of another processor: QEMU without acceleration, a small initramfs, the data
+//! partition as its disk.
+//! Promises: a machine that is dropped is killed; the console is read only up to a full stop, so
+//! that no half line counts.
 //! Never lets a machine run longer than its limit.
 
 use std::io::{Read, Write};
@@ -97,7 +99,8 @@ impl Hardware {
 }
 
 impl Machine {
-    /// Waits for these words on the console; `false` when the machine ended or the limit passed before.
+    /// Waits for these words on the console; `false` when the machine ended or the limit passed
+    /// before.
     pub fn wait(&mut self, words: &str, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         while !self.console.contains(words) {

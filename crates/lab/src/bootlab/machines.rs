@@ -1,5 +1,7 @@
-//! Owns whole machines in trouble: the plug pulled at a random instant, storage that fails, is full or slow, little memory.
-//! Promises: after each the partition is judged as after a cut; what the machine's console had acknowledged must stand.
+//! Owns whole machines in trouble: the plug pulled at a random instant, storage that fails, is full
+//! or slow, little memory.
+//! Promises: after each the partition is judged as after a cut; what the machine's console had
+//! acknowledged must stand.
 //! Never counts a machine that did not come to the program under test.
 
 use std::fs;
@@ -206,9 +208,7 @@ impl Lab<'_> {
                 })
                 .collect();
             let debug = format!(
-                "{{\"driver\":\"raw\",\"node-name\":\"data\",\"file\":{{\"driver\":\"blkdebug\",\"image\":{{\"driver\":\"file\",\
-                 \"filename\":\"{}\"}},\"set-state\":[{}],\"inject-error\":[{{\"event\":\"{event}\",\"state\":{nth},\"iotype\":\"{kind}\",\
-                 \"errno\":5,\"once\":{once}}}]}}}}",
+                "{{\"driver\":\"raw\",\"node-name\":\"data\",\"file\":{{\"driver\":\"blkdebug\",\"image\":{{\"driver\":\"file\",\"filename\":\"{}\"}},\"set-state\":[{}],\"inject-error\":[{{\"event\":\"{event}\",\"state\":{nth},\"iotype\":\"{kind}\",\"errno\":5,\"once\":{once}}}]}}}}",
                 disk.display(),
                 states.join(",")
             );

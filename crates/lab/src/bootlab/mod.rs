@@ -1,5 +1,7 @@
-//! Owns the boot lab: the real program, on a real file system, in a real machine or container, whose power is cut.
-//! Promises: each cut is followed by boots until it is quiet, and judged by plain SQLite: old or new, every row, every loss said.
+//! Owns the boot lab: the real program, on a real file system, in a real machine or container,
+//! whose power is cut.
+//! Promises: each cut is followed by boots until it is quiet, and judged by plain SQLite: old or
+//! new, every row, every loss said.
 //! Never touches a mount, loop device or process that it has not made.
 
 // The lab's own files, not a device's.

@@ -1,5 +1,6 @@
 //! Owns a data partition in a file: mounted by a loop device, and shut down under whoever uses it.
-//! Promises: when dropped it is unmounted and its loop device is gone, so that the file can be looked at and mounted again.
+//! Promises: when dropped it is unmounted and its loop device is gone, so that the file can be
+//! looked at and mounted again.
 //! Never mounts anything that is not the lab's own file.
 
 use std::fs::{self, File};
@@ -14,7 +15,8 @@ use super::ran;
 
 /// `FS_IOC_SHUTDOWN`: `_IOR('X', 125, __u32)`.
 const SHUTDOWN: libc::c_ulong = 0x8004_587d;
-/// Neither data nor the journal is written first: what was not synced is lost, as when the power goes.
+/// Neither data nor the journal is written first: what was not synced is lost, as when the power
+/// goes.
 const WITHOUT_FLUSH: u32 = 2;
 /// Tries of 20 ms until a mount that was in use is free.
 const TRIES_MAX: u32 = 500;

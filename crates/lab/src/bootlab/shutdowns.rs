@@ -1,5 +1,7 @@
-//! Owns cuts on this machine's own ext4: the file system is shut down under the running program, at a random instant.
-//! Promises: un-synced data and metadata are gone, what the program had acknowledged before is known; then the partition is judged.
+//! Owns cuts on this machine's own ext4: the file system is shut down under the running program, at
+//! a random instant.
+//! Promises: un-synced data and metadata are gone, what the program had acknowledged before is
+//! known; then the partition is judged.
 //! Never counts a cut that came after the run, but for what the run had acknowledged.
 
 use std::fs;

@@ -1,5 +1,7 @@
-//! Owns the write log of a machine's disk: every write and flush in order, and the states that a cut could have left.
-//! Promises: a state is made at every flush, at every write, and with random parts of what was not flushed; each is mounted and judged.
+//! Owns the write log of a machine's disk: every write and flush in order, and the states that a
+//! cut could have left.
+//! Promises: a state is made at every flush, at every write, and with random parts of what was not
+//! flushed; each is mounted and judged.
 //! Never takes a mark for a write of the file system: marks say what had been acknowledged by then.
 
 use std::fs::{self, File, OpenOptions};
@@ -92,7 +94,8 @@ pub fn run(options: &Options, hardware: &Hardware) -> ExitCode {
     figures.finish(&method, options.control, started.elapsed().as_secs_f64())
 }
 
-/// One boot of the machine; every write of it is logged. The control mounts without barriers: no flush reaches the disk.
+/// One boot of the machine; every write of it is logged. The control mounts without barriers: no
+/// flush reaches the disk.
 fn record(
     folder: &Path,
     data_partition: &DataPartition,
@@ -215,7 +218,8 @@ fn thin_out(states: &mut Vec<State>, wanted: usize) {
     }
 }
 
-/// From which entry on a loss had been said: the sentence comes before the record is closed, that before the mark.
+/// From which entry on a loss had been said: the sentence comes before the record is closed, that
+/// before the mark.
 fn said(entries: &[Entry]) -> Vec<(usize, String)> {
     let mut closed = 0;
     let mut said = Vec::new();

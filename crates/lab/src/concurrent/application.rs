@@ -1,13 +1,15 @@
-//! Owns the application that comes in the middle of a run: plain SQLite, as a process of its own on the same device.
-//! Promises: a row counts as acknowledged when SQLite said so, with the number of effects made by then.
+//! Owns the application that comes in the middle of a run: plain SQLite, as a process of its own on
+//! the same device.
+//! Promises: a row counts as acknowledged when SQLite said so, with the number of effects made by
+//! then.
 //! Never knows what the device's code is doing; never waits with a lock in its hand.
 
 use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, OpenFlags};
 
-use crate::device::MAIN;
 use crate::dump::GUESTS_FROM;
+use crate::firmware::MAIN;
 use crate::sim::Sim;
 
 /// Rows that one application writes at most.
@@ -28,7 +30,8 @@ pub enum Manner {
     Stays,
     /// The same, and is there until the power goes.
     Lives,
-    /// Is in the middle of a transaction at one look of ours; before the next it has committed and closed.
+    /// Is in the middle of a transaction at one look of ours; before the next it has committed and
+    /// closed.
     Passes,
     /// The same, and is gone only before the sixth look after it.
     Lingers,
@@ -66,7 +69,8 @@ pub struct Application {
 /// Shared with the step that runs in the middle of the boot.
 pub type Shared = Arc<Mutex<Application>>;
 
-/// Starts at this effect, or look, and comes again before later ones as long as it has something to do.
+/// Starts at this effect, or look, and comes again before later ones as long as it has something to
+/// do.
 pub fn start(boot: &Sim, number: u64, manner: Manner) -> Shared {
     let application = Application {
         sim: boot.process(),
@@ -182,7 +186,8 @@ impl Application {
         }
     }
 
-    /// Turned away by a lease, it waits in the kernel, with the file that the name stood for when it asked.
+    /// Turned away by a lease, it waits in the kernel, with the file that the name stood for when
+    /// it asked.
     fn open(&mut self) -> bool {
         if self.connection.is_some() {
             return true;
@@ -212,7 +217,8 @@ impl Application {
         self.be_durable() && self.insert()
     }
 
-    /// A commit that is acknowledged is durable, whatever the journal mode. Behind a lock this cannot be set either.
+    /// A commit that is acknowledged is durable, whatever the journal mode. Behind a lock this
+    /// cannot be set either.
     fn be_durable(&self) -> bool {
         self.connection.as_ref().is_some_and(|connection| {
             connection.pragma_update(None, "synchronous", "EXTRA").is_ok()

@@ -1,6 +1,9 @@
-//! Owns the second bootmigrate: started in the middle of the first one's run, in a process of its own.
-//! Promises: it runs to its end there and then, or waits for the lock until the first one has ended.
-//! Never runs at the same instant as the first: one of the two always waits, so that a run can be repeated.
+//! Owns the second bootmigrate: started in the middle of the first one's run, in a process of its
+//! own.
+//! Promises: it runs to its end there and then, or waits for the lock until the first one has
+//! ended.
+//! Never runs at the same instant as the first: one of the two always waits, so that a run can be
+//! repeated.
 
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +13,8 @@ use std::time::Duration;
 use bootmigrate::boot::BootRequest;
 use bootmigrate::device::clock::Clock;
 
-use crate::device::{switch_on, switch_on_with, Booted, Firmware, STATE};
+use crate::device::{switch_on, switch_on_with, Booted};
+use crate::firmware::{Firmware, STATE};
 use crate::sim::Sim;
 
 /// What came of the second one.

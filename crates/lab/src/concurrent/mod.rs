@@ -1,35 +1,36 @@
-//! Owns the sweep over concurrent processes: at every effect of a scenario's run, a boot or a command, an application or a second bootmigrate
-//!   comes in between; at every look of our own code an application comes or goes.
-//! Promises: no row that SQLite acknowledged is lost, without and with a cut after it; never two migrators at once.
+//! Owns the sweep over concurrent processes: at every effect of a scenario's run, a boot or a
+//! command, an application or a second bootmigrate comes in between; at every look of our own code
+//! an application comes or goes.
+//! Promises: no row that SQLite acknowledged is lost, without and with a cut after it; never two
+//! migrators at once.
 //! Never lets the concurrent process's rows decide what the scenario must come to.
 
 mod application;
+mod beside;
 mod migrator;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::sync::PoisonError;
 
-use bootmigrate::device::disk::Op;
 use serde::{Deserialize, Serialize};
 
 use self::application::Manner;
-use crate::device::{switch_on, Booted, MAIN, STATE};
+use self::beside::{in_the_snapshot, Beside};
+use crate::by_operator::{beside, carry_out};
+use crate::device::{switch_on, Booted};
 use crate::dump::guests;
-use crate::judge::{After, Bad, Judge, Start};
-use crate::person::{beside, carry_out, copies, Run};
-use crate::power_cuts::{draw, first_of, Logged, PLAIN};
-use crate::scenarios::Scenario;
+use crate::finding::Bad;
+use crate::firmware::{MAIN, STATE};
+use crate::judge::{After, Judge, Start};
+use crate::logged::first_of;
+use crate::power_cuts::{draw, PLAIN};
+use crate::scenario::Run;
+use crate::scenario::Scenario;
 use crate::share::Share;
-use crate::sim::effect::SQLITE;
 use crate::sim::hash::Random;
 use crate::sim::state::STORAGE;
 use crate::sim::{CrashPoint, Enumerator, Options, Sim, State};
 
-/// Where `snapshot create` copies, and gives the copy its name.
-const COPIED: Op = Op("copy beside the applications");
-/// Where the device gives a snapshot its name.
-const NAMED: Op = Op("name the snapshot");
 /// Bad runs that are described.
 const DESCRIBED_MAX: usize = 5;
 /// A boot that ends with 13 because of a concurrent process is one more before it is quiet.
@@ -58,8 +59,15 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<24} {:>5} effects {:>6} runs beside an application ({} rows, {} states after a cut) {:>5} beside a second migrator {:>4} bad",
-            self.scenario, self.effects, self.applications, self.rows, self.states, self.migrators, self.bad
+            "{:<24} {:>5} effects {:>6} runs beside an application ({} rows, {} states after a \
+             cut) {:>5} beside a second migrator {:>4} bad",
+            self.scenario,
+            self.effects,
+            self.applications,
+            self.rows,
+            self.states,
+            self.migrators,
+            self.bad
         )?;
         let exits: Vec<String> =
             self.exits.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
@@ -100,7 +108,8 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let mut sweep = Sweep::new(scenario, alone.booted.report.exit);
     sweep.tally.effects = effects;
     if !scenario.options.links {
-        // Where a file has one name a swap cannot be undone (docs/design.md, "Residues"): only unit order keeps the application out.
+        // Where a file has one name a swap cannot be undone (docs/design.md, "Residues"): only unit
+        // order keeps the application out.
         return sweep.tally;
     }
     let mut random = Random::new(extent.share.seed);
@@ -194,7 +203,7 @@ impl Sweep {
         } else {
             beside(&self.scenario, &run.logged.sim)?;
             self.command(booted)?;
-            self.snapshot_made(run)?;
+            run.snapshot_made(&self.scenario)?;
         }
         let said = booted.loss_said_at.is_some();
         let (_, left) = self.judge.judge_from(
@@ -242,7 +251,8 @@ impl Sweep {
         self.kept(&left, &acknowledged)
     }
 
-    /// A command ends as it does alone, or says that the database is in use; what it left is judged by the boots.
+    /// A command ends as it does alone, or says that the database is in use; what it left is judged
+    /// by the boots.
     fn command(&self, booted: &Booted) -> Result<(), Bad> {
         let exit = booted.report.exit;
         if exit == self.alone || exit == 13 {
@@ -252,36 +262,6 @@ impl Sweep {
             rule: "a command's exit",
             what: format!("exit {exit}, and alone {}: {}", self.alone, booted.report.sentence),
         })
-    }
-
-    /// A snapshot that was made beside the application is there, with every row that was acknowledged before it was begun.
-    fn snapshot_made(&self, run: &Beside) -> Result<(), Bad> {
-        if self.scenario.run != Run::SnapshotCreate || run.logged.booted.report.exit != 0 {
-            return Ok(());
-        }
-        let log = &run.logged.log;
-        let begun = log
-            .iter()
-            .position(|line| line.process == 0 && line.op == COPIED)
-            .map_or(0, |number| number as u64);
-        let then = copies(&run.logged.initial);
-        let made = copies(&run.after).into_iter().filter(|path| !then.contains(path));
-        let held: Vec<HashSet<i64>> =
-            made.map(|path| guests(&run.after, &path).into_iter().collect()).collect();
-        let missing = |held: &HashSet<i64>| {
-            run.acknowledged.iter().find(|(id, at)| *at <= begun && !held.contains(id))
-        };
-        match held.last().map(missing) {
-            None => Err(Bad {
-                rule: "a snapshot is complete",
-                what: "exit 0, and no snapshot was made".into(),
-            }),
-            Some(Some((id, _))) => Err(Bad {
-                rule: "a snapshot is complete",
-                what: format!("row {id} was acknowledged before it, and is not in it"),
-            }),
-            Some(None) => Ok(()),
-        }
     }
 
     /// The rules after the run that was disturbed: in use is one more exit that it may have.
@@ -405,7 +385,9 @@ impl Sweep {
         if !scenario.run.is_boot() && (second.locked || first.report.exit != 0) {
             self.command(&first)?;
         }
-        let boots = [Some(&first).filter(|_| scenario.run.is_boot()), Some(&second.booted)];
+        // What it found is removed by now.
+        let second_booted = Some(&second.booted).filter(|_| scenario.run != Run::Wipe);
+        let boots = [Some(&first).filter(|_| scenario.run.is_boot()), second_booted];
         for booted in boots.into_iter().flatten().filter(|booted| !turned_away(booted)) {
             let after = After {
                 sim: &sim,
@@ -418,53 +400,8 @@ impl Sweep {
     }
 }
 
-/// One run with an application in the middle, logged.
-struct Beside {
-    logged: Logged,
-    /// After the application has ended too.
-    after: State,
-    acknowledged: Vec<(i64, u64)>,
-    /// It makes a database of its own.
-    founded: bool,
-}
-
-/// From the snapshot until the commit nobody writes: every row that was acknowledged by then is in the snapshot.
-fn in_the_snapshot(run: &Beside) -> Result<(), Bad> {
-    let log = &run.logged.log;
-    let ours = |number: &usize, op: Op| log[*number].process == 0 && log[*number].op == op;
-    let Some(named) = (0..log.len()).rfind(|number| ours(number, NAMED)) else { return Ok(()) };
-    let begins = |number: &usize| ours(number, SQLITE) && log[*number].path.starts_with(MAIN);
-    let Some(first) = (named..log.len()).find(begins).map(|number| number as u64) else {
-        return Ok(());
-    };
-    let prefix = format!("{STATE}/snapshots/v");
-    let copies =
-        run.after.walk().into_iter().map(|(path, _)| path).filter(|path| path.starts_with(&prefix));
-    let held: HashSet<i64> = copies.flat_map(|path| guests(&run.after, &path)).collect();
-    match run.acknowledged.iter().find(|(id, at)| *at <= first && !held.contains(id)) {
-        None => Ok(()),
-        Some((id, _)) => Err(Bad {
-            rule: "a snapshot is complete",
-            what: format!("row {id}, acknowledged before effect {first}, is in no snapshot"),
-        }),
-    }
-}
-
-impl Beside {
-    fn run(scenario: &Scenario, number: u64, manner: Manner) -> Beside {
-        let sim = Sim::with(&scenario.initial, Options { log: true, ..scenario.options.clone() });
-        let application = application::start(&sim, number, manner);
-        let booted = carry_out(scenario.run, scenario.firmware, &sim, &scenario.asked);
-        let mut application = application.lock().unwrap_or_else(PoisonError::into_inner);
-        application.after_the_boot();
-        let acknowledged = application.acknowledged.clone();
-        let logged = Logged::of(sim, booted);
-        let founded = manner == Manner::Founds;
-        Beside { after: logged.sim.state().swept(), logged, acknowledged, founded }
-    }
-}
-
-/// Shows one run: `application:EFFECT:MANNER` (with a manner that comes at looks the number is a look's), with `:CUT` one state of it, or `migrator:EFFECT:waits`.
+/// Shows one run: `application:EFFECT:MANNER` (with a manner that comes at looks the number is a
+/// look's), with `:CUT` one state of it, or `migrator:EFFECT:waits`.
 ///
 /// # Errors
 /// The name is not known.
@@ -476,8 +413,12 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
     let judged = match parts.as_slice() {
         ["migrator", effect, how] => sweep.judge_migrators(number(effect)?, *how == "waits", out),
         ["application", effect, manner, cut @ ..] => {
-            let wanted = Manner::AT_EFFECTS.into_iter().chain(Manner::AT_LOOKS).find(|known| format!("{known:?}") == *manner);
-            let manner = wanted.ok_or_else(|| format!("{name} names no manner of an application"))?;
+            let wanted = Manner::AT_EFFECTS
+                .into_iter()
+                .chain(Manner::AT_LOOKS)
+                .find(|known| format!("{known:?}") == *manner);
+            let manner =
+                wanted.ok_or_else(|| format!("{name} names no manner of an application"))?;
             let run = Beside::run(&sweep.scenario, number(effect)?, manner);
             for (number, line) in run.logged.log.iter().enumerate() {
                 out(&format!("{number:>4} {line}"));
@@ -488,7 +429,12 @@ pub fn replay(scenario: &Scenario, name: &str, out: &mut dyn FnMut(&str)) -> Res
                 _ => sweep.judge_run(&run, out),
             }
         }
-        _ => return Err(format!("{name} is no concurrent process; write application:EFFECT:MANNER or migrator:EFFECT:waits")),
+        _ => {
+            return Err(format!(
+                "{name} is no concurrent process; write application:EFFECT:MANNER or \
+                 migrator:EFFECT:waits"
+            ))
+        }
     };
     match judged {
         Ok(()) => out("good"),

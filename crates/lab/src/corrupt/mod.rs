@@ -1,9 +1,13 @@
-//! Owns the sweep over damaged files: every kind of file in every situation, damaged in every way, and what the boots make of it.
-//! Promises: a case is named by seed and number, and comes back the same; kinds and ways are visited in turn, none is left out.
+//! Owns the sweep over damaged files: every kind of file in every situation, damaged in every way,
+//! and what the boots make of it.
+//! Promises: a case is named by seed and number, and comes back the same; kinds and ways are
+//! visited in turn, none is left out.
 //! Never judges: that is [`verdict`].
 
+mod contents;
+mod fields;
 mod mutation;
-mod situations;
+pub(crate) mod situations;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -15,14 +19,13 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use mutation::Mutation;
-pub use situations::{plain, Kind};
+pub use situations::{plain, Kind, Situation};
 
-use crate::judge::Bad;
+use crate::finding::Bad;
 use crate::sim::hash::Random;
 use crate::sim::{seed_sqlite, State};
 use crate::workers::by_shares;
-use mutation::harm;
-use situations::Situation;
+use mutation::damage;
 use verdict::{CaseEnd, Verdict};
 
 /// Bad cases that are described.
@@ -63,11 +66,12 @@ pub struct Tally {
     pub cases: u64,
     /// Boots carried out.
     pub boots: u64,
-    /// By kind of file, then by kind of harm.
+    /// By kind of file, then by kind of damage.
     pub by_kind: BTreeMap<String, BTreeMap<String, u64>>,
     /// By the exit code of the last boot.
     pub by_exit: BTreeMap<u8, u64>,
-    /// Boots that wrote nothing said 0 of a file whose depths they do not look into; a technician's run found each.
+    /// Boots that wrote nothing said 0 of a file whose depths they do not look into; a technician's
+    /// run found each.
     pub unlooked: u64,
     /// Cases that broke a rule.
     pub bad: u64,
@@ -120,8 +124,7 @@ struct Sweep {
 }
 
 impl Sweep {
-    fn new() -> Sweep {
-        let situations = situations::all();
+    fn over(situations: Vec<Situation>) -> Sweep {
         let mut cases = Vec::new();
         for (number, situation) in situations.iter().enumerate() {
             for (file, (kind, _)) in situation.files.iter().enumerate() {
@@ -144,15 +147,20 @@ impl Sweep {
         seed_sqlite(random.draw() as u32);
         let situation = &self.situations[case.situation];
         let (_, path) = &situation.files[case.file];
-        let (state, how) = harm(situation, case.kind, path, case.mutation, &mut random);
+        let (state, how) = damage(situation, case.kind, path, case.mutation, &mut random);
         (case, situation, state, format!("{}: {path}: {how}", situation.name))
     }
 }
 
 /// Judges this worker's part.
 pub fn sweep(extent: Extent) -> Tally {
+    sweep_over(situations::all(), extent)
+}
+
+/// The same of any situations.
+pub fn sweep_over(situations: Vec<Situation>, extent: Extent) -> Tally {
     let began = Instant::now();
-    let sweep = Sweep::new();
+    let sweep = Sweep::over(situations);
     let current = watch(extent.seed);
     let mut verdict = Verdict::default();
     let mut tally = Tally::default();
@@ -204,7 +212,8 @@ fn watch(seed: u64) -> Arc<AtomicU64> {
     current
 }
 
-/// Processes, not threads: SQLite's generator of random numbers is one a process, and a worker that dies must not take the rest.
+/// Processes, not threads: SQLite's generator of random numbers is one a process, and a worker that
+/// dies must not take the rest.
 pub fn by_workers(count: u64, seed: u64, workers: u64) -> Tally {
     let mut tally = Tally::default();
     for part in by_shares("corrupt-files", &[("--count", count), ("--seed", seed)], workers) {
@@ -226,7 +235,12 @@ impl fmt::Display for Tally {
         let exits: Vec<String> =
             self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
         writeln!(f, "last exit     {}; {} boots", exits.join(", "), self.boots)?;
-        writeln!(f, "not looked at {} quiet boots did not look into a file's depths; a run that does found each", self.unlooked)?;
+        writeln!(
+            f,
+            "not looked at {} quiet boots did not look into a file's depths; a run that does found \
+             each",
+            self.unlooked
+        )?;
         for (rule, count) in &self.by_rule {
             writeln!(f, "BAD {rule}: {count}")?;
         }
@@ -242,6 +256,18 @@ impl fmt::Display for Tally {
 /// # Errors
 /// The name is not known.
 pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
+    replay_over(situations::all(), name, out)
+}
+
+/// The same of any situations.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_over(
+    situations: Vec<Situation>,
+    name: &str,
+    out: &mut dyn FnMut(&str),
+) -> Result<bool, String> {
     let numbers = name
         .split_once('/')
         .and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
@@ -250,7 +276,7 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<bool, String> {
             "{name} is not the name of a case; write SEED/NUMBER as a bad case is printed"
         ));
     };
-    let sweep = Sweep::new();
+    let sweep = Sweep::over(situations);
     let (case, situation, state, how) = sweep.case(seed, number);
     out(&format!("{:?}, {:?}: {how}", case.kind, case.mutation));
     out(&state.describe());

@@ -1,17 +1,18 @@
-//! Owns the ways in which a file is damaged: what a worn flash, a half-written block or a careless copy leaves.
-//! Promises: the same generator gives the same bytes; forged sums are made here, with no code of the product.
+//! Owns the ways in which a file is damaged: what a worn flash, a half-written block or a careless
+//! copy leaves.
+//! Promises: the same generator gives the same bytes; forged sums are made here, with no code of
+//! the product.
 //! Never judges.
 
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
 
+use super::fields::{header, reseal_record, reseal_wal, PAGE};
 use super::situations::{Kind, Situation};
-use crate::device::MAIN;
+use crate::firmware::MAIN;
 use crate::sim::hash::Random;
 use crate::sim::{Sim, State};
 
-/// Bytes of a page in these situations.
-const PAGE: usize = 4096;
 /// Bytes of the shared memory that SQLite would make.
 const SHARED_MEMORY_BYTES: usize = 32 << 10;
 
@@ -116,7 +117,7 @@ impl Mutation {
 }
 
 /// Damages one file of a situation, and says how.
-pub fn harm(
+pub fn damage(
     situation: &Situation,
     kind: Kind,
     path: &str,
@@ -128,8 +129,11 @@ pub fn harm(
         state.read_file(&format!("{MAIN}{side}")).is_some_and(|bytes| !bytes.is_empty())
     });
     // What SQL would recover is damaged as it lies there.
-    let mutation =
-        if mutation == Mutation::Entries && !recovered { Mutation::Stale } else { mutation };
+    let mutation = if mutation == Mutation::Entries && !(recovered && situation.of_the_lab) {
+        Mutation::Stale
+    } else {
+        mutation
+    };
     if let Mutation::Rows | Mutation::Entries = mutation {
         let sql = if mutation == Mutation::Rows { rows(random) } else { entries(random) };
         return match rewritten(&state, &sql) {
@@ -173,7 +177,7 @@ fn garbage(length: usize, random: &mut Random) -> Vec<u8> {
 }
 
 fn place(bytes: &[u8], random: &mut Random) -> usize {
-    // Half of the harm meets the beginning, where the meaning is.
+    // Half of the damage meets the beginning, where the meaning is.
     let limit = if random.below(2) == 0 { bytes.len().min(PAGE) } else { bytes.len() };
     random.below(limit.max(1) as u64) as usize
 }
@@ -240,16 +244,20 @@ fn entries(random: &mut Random) -> String {
     let number = random.below(7);
     let changes = [
         format!("DELETE FROM reading WHERE id % 7 = {number}"),
-        format!("INSERT INTO reading(id, sensor, value, note) SELECT id + 5000, sensor, value, note FROM reading WHERE id % 7 = {number}"),
+        format!(
+            "INSERT INTO reading(id, sensor, value, note) SELECT id + 5000, sensor, value, note \
+             FROM reading WHERE id % 7 = {number}"
+        ),
         format!("UPDATE reading SET value = -1 - value WHERE id % 7 = {number}"),
         format!("UPDATE reading SET id = id + 7000 WHERE id % 7 = {number}"),
     ];
     let change = &changes[random.below(changes.len() as u64) as usize];
     let indexes = "type = 'index' AND sql IS NOT NULL";
     format!(
-        "CREATE TEMP TABLE hidden AS SELECT * FROM sqlite_schema WHERE {indexes}; PRAGMA writable_schema = ON; \
-         DELETE FROM sqlite_schema WHERE {indexes}; PRAGMA writable_schema = RESET; {change}; PRAGMA writable_schema = ON; \
-         INSERT INTO sqlite_schema SELECT * FROM hidden; PRAGMA writable_schema = RESET"
+        "CREATE TEMP TABLE hidden AS SELECT * FROM sqlite_schema WHERE {indexes}; PRAGMA \
+         writable_schema = ON; DELETE FROM sqlite_schema WHERE {indexes}; PRAGMA writable_schema = \
+         RESET; {change}; PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM \
+         hidden; PRAGMA writable_schema = RESET"
     )
 }
 
@@ -266,167 +274,6 @@ fn swapped(bytes: &mut [u8], random: &mut Random) -> String {
         bytes.swap(one * size + byte, two * size + byte);
     }
     format!("pages {one} and {two} of {size} bytes")
-}
-
-/// Fields: place and length.
-const DATABASE_FIELDS: &[(usize, usize)] = &[
-    (0, 16),
-    (16, 2),
-    (16, 2),
-    (18, 1),
-    (19, 1),
-    (20, 1),
-    (21, 1),
-    (22, 1),
-    (23, 1),
-    (24, 4),
-    (28, 4),
-    (28, 4),
-    (32, 4),
-    (36, 4),
-    (40, 4),
-    (44, 4),
-    (48, 4),
-    (52, 4),
-    (56, 4),
-    (56, 4),
-    (60, 4),
-    (64, 4),
-    (68, 4),
-    (72, 8),
-    (92, 4),
-    (96, 4),
-    (100, 1),
-    (101, 2),
-    (103, 2),
-    (105, 2),
-];
-const JOURNAL_FIELDS: &[(usize, usize)] =
-    &[(0, 8), (8, 4), (8, 4), (12, 4), (16, 4), (16, 4), (20, 4), (24, 4), (512, 4)];
-const WAL_FIELDS: &[(usize, usize)] = &[
-    (0, 4),
-    (4, 4),
-    (8, 4),
-    (12, 4),
-    (16, 4),
-    (20, 4),
-    (24, 4),
-    (28, 4),
-    (32, 4),
-    (36, 4),
-    (40, 4),
-];
-const RECORD_FIELDS: &[(usize, usize)] =
-    &[(0, 8), (8, 4), (12, 4), (16, 8), (24, 4), (28, 4), (32, 1), (4096, 8), (4104, 4), (4112, 8)];
-
-fn header(bytes: &mut [u8], kind: Kind, random: &mut Random) -> String {
-    let fields = match kind {
-        Kind::Journal => JOURNAL_FIELDS,
-        Kind::Wal => WAL_FIELDS,
-        Kind::Record => RECORD_FIELDS,
-        Kind::Database | Kind::Snapshot | Kind::Ready | Kind::Staging => DATABASE_FIELDS,
-        Kind::SharedMemory | Kind::History | Kind::Quarantine => DATABASE_FIELDS,
-    };
-    let (at, length) = fields[random.below(fields.len() as u64) as usize];
-    let small =
-        [0u64, 1, 2, 3, 4, 5, 512, 1024, 4095, 8192, 65536, 0x7fff_ffff, 0xffff_ffff, u64::MAX];
-    let number = if random.below(3) == 0 {
-        random.draw()
-    } else {
-        small[random.below(small.len() as u64) as usize]
-    };
-    let value = number.to_be_bytes();
-    for index in 0..length {
-        if let Some(byte) = bytes.get_mut(at + index) {
-            *byte = value[(8 - length.min(8) + index) % 8];
-        }
-    }
-    format!("{length} bytes at {at} are {number:#x}")
-}
-
-/// Changes the record's content in one slot or both, and gives the slot the sum that fits.
-fn reseal_record(bytes: &mut [u8], random: &mut Random) -> String {
-    let mut how = "record with right sums:".to_owned();
-    for slot in bytes.chunks_exact_mut(4096) {
-        if slot.get(..8) != Some(b"BMRECORD".as_slice()) || random.below(4) == 0 {
-            continue;
-        }
-        let length = u32::from_le_bytes(slot[12..16].try_into().unwrap()) as usize;
-        let length = length.min(4096 - 32);
-        for _ in 0..=random.below(3) {
-            let at = 32 + random.below(length.max(1) as u64) as usize;
-            slot[at] = if random.below(2) == 0 { random.below(9) } else { random.draw() } as u8;
-            how.push_str(&format!(" {at}={}", slot[at]));
-        }
-        match random.below(8) {
-            0 => slot[16..24].copy_from_slice(&random.draw().to_le_bytes()),
-            1 => slot[8..12].copy_from_slice(&(random.below(4) as u32).to_le_bytes()),
-            2 => slot[12..16].copy_from_slice(&(random.below(4200) as u32).to_le_bytes()),
-            _ => {}
-        }
-        let length = (u32::from_le_bytes(slot[12..16].try_into().unwrap()) as usize).min(4096 - 32);
-        let sum = crc32(&[&slot[8..24], &slot[32..32 + length]].concat());
-        slot[24..28].copy_from_slice(&sum.to_le_bytes());
-    }
-    how
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    let migration = |sum: u32| if sum & 1 == 1 { sum >> 1 ^ 0xEDB8_8320 } else { sum >> 1 };
-    !bytes
-        .iter()
-        .fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| migration(sum)))
-}
-
-/// Changes a frame of the WAL, and gives all frames the sums that fit.
-fn reseal_wal(bytes: &mut [u8], random: &mut Random) -> String {
-    let frame = 24 + PAGE;
-    let frames = bytes.len().saturating_sub(32) / frame;
-    if frames == 0 {
-        return "a WAL without a frame".to_owned();
-    }
-    let start = 32 + random.below(frames as u64) as usize * frame;
-    let (field, length) = [(0, 4), (4, 4), (24, 100), (24, PAGE)][random.below(4) as usize];
-    if length == 4 {
-        let number =
-            [0, 1, 2, 3, 9, 0x7fff_ffff, u32::MAX, random.draw() as u32][random.below(8) as usize];
-        bytes[start + field..start + field + 4].copy_from_slice(&number.to_be_bytes());
-    } else {
-        for _ in 0..=random.below(3) {
-            let at = start + field + random.below(length as u64) as usize;
-            bytes[at] = random.draw() as u8;
-        }
-    }
-    let big = bytes[3] & 1 == 1;
-    let mut sum = wal_sum((0, 0), &bytes[..24], big);
-    put_sum(bytes, 24, sum);
-    for number in 0..frames {
-        let at = 32 + number * frame;
-        sum = wal_sum(wal_sum(sum, &bytes[at..at + 8], big), &bytes[at + 24..at + frame], big);
-        put_sum(bytes, at + 16, sum);
-    }
-    format!("frame at {start}, field {field}, with right sums")
-}
-
-fn wal_sum((mut one, mut two): (u32, u32), bytes: &[u8], big: bool) -> (u32, u32) {
-    let word = |bytes: &[u8]| -> u32 {
-        let bytes: [u8; 4] = bytes.try_into().unwrap();
-        if big {
-            u32::from_be_bytes(bytes)
-        } else {
-            u32::from_le_bytes(bytes)
-        }
-    };
-    for pair in bytes.chunks_exact(8) {
-        one = one.wrapping_add(word(&pair[..4])).wrapping_add(two);
-        two = two.wrapping_add(word(&pair[4..])).wrapping_add(one);
-    }
-    (one, two)
-}
-
-fn put_sum(bytes: &mut [u8], at: usize, (one, two): (u32, u32)) {
-    bytes[at..at + 4].copy_from_slice(&one.to_be_bytes());
-    bytes[at + 4..at + 8].copy_from_slice(&two.to_be_bytes());
 }
 
 const TABLES: [(&str, &[&str]); 3] = [
@@ -489,8 +336,14 @@ fn rows(random: &mut Random) -> String {
         8 => format!("DELETE FROM {table}"),
         9 => format!("DROP TABLE {table}"),
         10 => format!("ALTER TABLE {table} RENAME COLUMN {column} TO other"),
-        11 => format!("CREATE TABLE t AS SELECT * FROM {table}; DROP TABLE {table}; ALTER TABLE t RENAME TO {table}; INSERT INTO {table} SELECT * FROM {table}"),
-        12 => format!("CREATE TABLE t AS SELECT * FROM {table}; DROP TABLE {table}; CREATE VIEW {table} AS SELECT {list} FROM t"),
+        11 => format!(
+            "CREATE TABLE t AS SELECT * FROM {table}; DROP TABLE {table}; ALTER TABLE t RENAME TO \
+             {table}; INSERT INTO {table} SELECT * FROM {table}"
+        ),
+        12 => format!(
+            "CREATE TABLE t AS SELECT * FROM {table}; DROP TABLE {table}; CREATE VIEW {table} AS \
+             SELECT {list} FROM t"
+        ),
         _ => {
             let values: Vec<&str> = columns.iter().map(|_| VALUES[pick(VALUES.len())]).collect();
             format!("INSERT OR REPLACE INTO {table}({list}) VALUES ({})", values.join(", "))

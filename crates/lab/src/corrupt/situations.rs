@@ -1,13 +1,18 @@
-//! Owns the situations whose files are damaged: a device at rest, in the middle of something, or with something left over.
-//! Promises: each is made by the product's own boots and by plain SQLite; each file in it has a kind.
+//! Owns the situations whose files are damaged: a device at rest, in the middle of something, or
+//! with something left over.
+//! Promises: each is made by the product's own boots and by plain SQLite; each file in it has a
+//! kind.
 //! Never damages anything itself.
+
+use std::rc::Rc;
 
 use bootmigrate::boot::BootRequest;
 use bootmigrate::config::{OnFailure, Repair};
 use bootmigrate::decide::facts::Request;
 use serde::{Deserialize, Serialize};
 
-use crate::device::{switch_on, Firmware, MAIN, STATE};
+use crate::device::switch_on;
+use crate::firmware::{Firmware, MAIN, STATE};
 use crate::scenarios::catalogues::{firmware, Version};
 use crate::scenarios::situations::{
     applied, booted, cut_off, empty, managed, of_refinery, AUTO_VACUUM, LATER,
@@ -15,7 +20,7 @@ use crate::scenarios::situations::{
 use crate::sim::{Fault, FaultKind, Sim, State};
 
 /// Data that can be built again.
-const REBUILDABLE: &str = "kind = \"rebuildable\"\ncopy = \"auto\"";
+const REBUILDABLE: &str = "kind = \"rebuildable\"\nsnapshot = \"auto\"";
 /// Precious data whose owner rather starts empty than not at all.
 const PURGE_LAST: &str = "on_damage = [\"reindex\", \"snapshot\", \"purge\"]";
 
@@ -79,22 +84,63 @@ impl Kind {
     }
 }
 
+/// A table whose rows are compared before and after a boot.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// Its name.
+    pub table: String,
+    /// SQL of what a row says.
+    pub text: String,
+    /// The column that is the row's number, and an index that has every row; `None` where it has
+    /// none.
+    pub key: Option<(String, String)>,
+}
+
+impl Watched {
+    fn of_the_lab() -> Rc<[Watched]> {
+        let one = |table: &str, column: &str, index: &str| Watched {
+            table: table.to_owned(),
+            text: format!("coalesce(CAST({column} AS TEXT), 'NULL')"),
+            key: Some(("id".to_owned(), index.to_owned())),
+        };
+        [
+            one("sensor", "name", "sqlite_autoindex_sensor_1"),
+            one("reading", "note", "reading_by_value"),
+        ]
+        .into()
+    }
+}
+
 /// One situation.
 pub struct Situation {
     /// In some words.
     pub name: &'static str,
     /// What boots.
     pub firmware: Firmware,
-    /// What stands on the disk before the harm.
+    /// What stands on the disk before the damage.
     pub state: State,
     /// An earlier one, for files that are half of each.
     pub earlier: State,
     /// The files that can be damaged, by name.
     pub files: Vec<(Kind, String)>,
+    /// Whose rows are compared.
+    pub watched: Rc<[Watched]>,
+    /// It is of the lab's own migrations.
+    pub of_the_lab: bool,
 }
 
 impl Situation {
     fn new(name: &'static str, firmware: Firmware, state: State) -> Situation {
+        let earlier = managed(self::firmware(Version::One, ""), "delete");
+        Situation {
+            of_the_lab: true,
+            watched: Watched::of_the_lab(),
+            ..Situation::of(name, firmware, state, earlier)
+        }
+    }
+
+    /// Of any product; no rows are compared.
+    pub fn of(name: &'static str, firmware: Firmware, state: State, earlier: State) -> Situation {
         let mut files: Vec<(Kind, String)> = Vec::new();
         for (path, id) in state.walk() {
             let (Some(kind), Ok(content)) = (Kind::of(&path), state.content(id)) else { continue };
@@ -109,13 +155,7 @@ impl Situation {
         if recovered && files.iter().any(|(kind, _)| *kind == Kind::Database) {
             files.push((Kind::History, MAIN.to_owned()));
         }
-        Situation {
-            name,
-            firmware,
-            state,
-            earlier: managed(self::firmware(Version::One, ""), "delete"),
-            files,
-        }
+        Situation { name, firmware, state, earlier, files, watched: [].into(), of_the_lab: false }
     }
 
     /// The owner allows a fresh database in place of a damaged one.
@@ -131,7 +171,7 @@ impl Situation {
 
 /// A boot as the unit does it.
 pub fn plain() -> BootRequest {
-    BootRequest { request: Request::Boot, token: String::new() }
+    BootRequest::of(Request::Boot)
 }
 
 /// Upgraded once, so that there is a snapshot; the application went on.
@@ -142,21 +182,32 @@ fn upgraded(journal: &str) -> State {
 
 /// The process dies at the first effect after which this holds.
 fn killed(state: &State, firmware: Firmware, found: impl Fn(&State) -> bool) -> State {
+    killed_where(state, firmware, found).expect("this boot never leaves that behind")
+}
+
+/// The same; `None` where it never does.
+pub fn killed_where(
+    state: &State,
+    firmware: Firmware,
+    found: impl Fn(&State) -> bool,
+) -> Option<State> {
     for effect in 0..10_000 {
         let sim = Sim::from_state(state);
         sim.inject(Fault::at_effect(effect, FaultKind::Kill, true));
         switch_on(firmware, &sim, &plain());
         let left = sim.state().swept();
         if found(&left) {
-            return left;
+            return Some(left);
         }
-        assert!(!sim.fired().is_empty(), "this boot never leaves that behind");
+        if sim.fired().is_empty() {
+            return None;
+        }
     }
-    panic!("this boot never ends");
+    None
 }
 
 /// A file of the state folder whose name begins so, and that holds something.
-fn has(state: &State, name: &str) -> bool {
+pub fn has(state: &State, name: &str) -> bool {
     let prefix = format!("{STATE}/{name}");
     state.walk().into_iter().any(|(path, id)| {
         path.starts_with(&prefix) && state.content(id).is_ok_and(|content| content.size() > 0)
@@ -190,25 +241,29 @@ fn broken_index(state: &State) -> State {
 }
 
 /// Trees of every kind, deep enough to have interior pages, with overflow pages and free ones.
-const TREES: &str = "CREATE TABLE dropped(x); \
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 90) INSERT INTO dropped SELECT printf('%0300d', i) FROM n; \
-    WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 600) \
-    INSERT INTO reading(id, sensor, value, note) SELECT i, 1 + i % 4, 100000 + i * 7, printf('%090d', i) FROM n; \
-    INSERT INTO reading(id, sensor, value, note) VALUES (900, 1, 1, printf('%09000d', 1)), (901, 1, 2, printf('%09000d', 2)); \
-    CREATE INDEX reading_by_end ON reading(substr(note, -9)) WHERE sensor = 2; \
-    CREATE TABLE kept(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE INDEX kept_by_v ON kept(v); \
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150) INSERT INTO kept SELECT printf('%060d', i), -i FROM n;";
+const TREES: &str = "CREATE TABLE dropped(x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i \
+                     + 1 FROM n WHERE i < 90) INSERT INTO dropped SELECT printf('%0300d', i) FROM \
+                     n; WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < \
+                     600) INSERT INTO reading(id, sensor, value, note) SELECT i, 1 + i % 4, 100000 \
+                     + i * 7, printf('%090d', i) FROM n; INSERT INTO reading(id, sensor, value, \
+                     note) VALUES (900, 1, 1, printf('%09000d', 1)), (901, 1, 2, printf('%09000d', \
+                     2)); CREATE INDEX reading_by_end ON reading(substr(note, -9)) WHERE sensor = \
+                     2; CREATE TABLE kept(k TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE INDEX \
+                     kept_by_v ON kept(v); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 \
+                     FROM n WHERE i < 150) INSERT INTO kept SELECT printf('%060d', i), -i FROM n;";
 /// What the application does after that: nearly every page changes.
-const GROWN: &str = "DROP TABLE dropped; \
-    WITH RECURSIVE n(i) AS (SELECT 601 UNION ALL SELECT i + 1 FROM n WHERE i < 700) \
-    INSERT INTO reading(id, sensor, value, note) SELECT i, 1 + i % 4, 100000 + i * 7, printf('%090d', i) FROM n; \
-    DELETE FROM reading WHERE id % 11 = 5; UPDATE reading SET note = note || 'later' WHERE id > 890; \
-    WITH RECURSIVE n(i) AS (SELECT 151 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO kept SELECT printf('%060d', i), -i FROM n; \
-    INSERT INTO sensor VALUES (6, 'new'), (7, 'newer');";
+const GROWN: &str =
+    "DROP TABLE dropped; WITH RECURSIVE n(i) AS (SELECT 601 UNION ALL SELECT i + 1 FROM n WHERE i \
+     < 700) INSERT INTO reading(id, sensor, value, note) SELECT i, 1 + i % 4, 100000 + i * 7, \
+     printf('%090d', i) FROM n; DELETE FROM reading WHERE id % 11 = 5; UPDATE reading SET note = \
+     note || 'later' WHERE id > 890; WITH RECURSIVE n(i) AS (SELECT 151 UNION ALL SELECT i + 1 \
+     FROM n WHERE i < 200) INSERT INTO kept SELECT printf('%060d', i), -i FROM n; INSERT INTO \
+     sensor VALUES (6, 'new'), (7, 'newer');";
 /// Tables whose content only their modules know.
 const MODULES: &str =
-    "CREATE VIRTUAL TABLE words USING fts5(text); INSERT INTO words SELECT note || ' word' || id FROM reading WHERE id < 400; \
-    CREATE VIRTUAL TABLE places USING rtree(id, x0, x1); INSERT INTO places SELECT id, id, id + 1 FROM reading WHERE id < 400;";
+    "CREATE VIRTUAL TABLE words USING fts5(text); INSERT INTO words SELECT note || ' word' || id \
+     FROM reading WHERE id < 400; CREATE VIRTUAL TABLE places USING rtree(id, x0, x1); INSERT INTO \
+     places SELECT id, id, id + 1 FROM reading WHERE id < 400;";
 
 /// A device whose application made trees of every kind, and changed them.
 pub fn trees(name: &'static str, firmware: Firmware, texts: &[&str]) -> Situation {

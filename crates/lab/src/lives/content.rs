@@ -1,14 +1,15 @@
-//! Owns what a database holds, as text that can be compared: schema, rows with their types, counters, structure.
+//! Owns what a database holds, as text that can be compared: schema, rows with their types,
+//! counters, structure.
 //! Promises: read by plain SQLite; what is bootmigrate's own and the history are left out.
 //! Never changes what it reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::backup::Backup;
 use rusqlite::types::ValueRef;
 use rusqlite::Connection;
 
-use super::dice::quoted;
+use super::rng::quoted;
 use super::tables as schema;
 
 /// An exact copy of a database, in memory.
@@ -19,10 +20,15 @@ pub fn copied(from: &Connection) -> rusqlite::Result<Connection> {
     Ok(copy)
 }
 
-/// What a statement of an application changes, or how it fails; foreign keys are on as in an application.
-pub fn answer(connection: &Connection, statement: &str) -> Result<u64, String> {
+/// What a statement of an application changes, or how it fails; foreign keys are on, but in an
+/// application that is careless.
+pub fn answer(connection: &Connection, statement: &str, careless: bool) -> Result<u64, String> {
     let run = || {
-        connection.execute_batch("PRAGMA foreign_keys = ON")?;
+        connection.execute_batch(if careless {
+            "PRAGMA foreign_keys = OFF"
+        } else {
+            "PRAGMA foreign_keys = ON"
+        })?;
         let changed = connection.execute(statement, []).map(|changed| changed as u64);
         connection.execute_batch("PRAGMA foreign_keys = OFF")?;
         changed
@@ -32,9 +38,12 @@ pub fn answer(connection: &Connection, statement: &str) -> Result<u64, String> {
 
 /// Tables that hold rows of the product, with their text.
 pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
-    let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-        AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND name NOT LIKE '%schema\\_history' ESCAPE '\\' \
-        AND name NOT IN ('transaction', 'values') ORDER BY name";
+    let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE \
+               'sqlite\\_%' ESCAPE '\\' AND name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND name \
+               NOT LIKE '%schema\\_history' ESCAPE '\\' AND name NOT IN ('transaction', 'values', \
+               'schema_migrations', '_sqlx_migrations', '__diesel_schema_migrations', \
+               'goose_db_version') AND name NOT IN (SELECT name FROM pragma_table_list WHERE type \
+               = 'shadow') ORDER BY name";
     let mut statement = connection.prepare(sql)?;
     let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     found.collect()
@@ -54,6 +63,42 @@ fn rows(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
     Ok(found)
 }
 
+/// Rows of a table that can be read, in its own order and backwards, each up to what is corrupt.
+pub fn readable(connection: &Connection, table: &str) -> rusqlite::Result<u64> {
+    let mut found = BTreeSet::new();
+    let key: Vec<String> = {
+        let mut statement = connection
+            .prepare("SELECT name FROM pragma_table_xinfo(?1) WHERE pk > 0 ORDER BY pk")?;
+        let names = statement
+            .query_map([table], |row| row.get::<_, String>(0))?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        names.into_iter().map(quoted).collect()
+    };
+    let by_key: bool = connection.query_row(
+        "SELECT wr FROM pragma_table_list WHERE name = ?1",
+        [table],
+        |row| row.get(0),
+    )?;
+    let (key, number) = if by_key { (key, "") } else { (vec!["_rowid_".to_owned()], "_rowid_, ") };
+    for direction in ["", " DESC"] {
+        let order: Vec<String> = key.iter().map(|column| format!("{column}{direction}")).collect();
+        let sql = format!(
+            "SELECT {number}* FROM {} NOT INDEXED ORDER BY {}",
+            quoted(table),
+            order.join(", ")
+        );
+        let mut statement = connection.prepare(&sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query([])?;
+        while let Ok(Some(row)) = rows.next() {
+            let values: rusqlite::Result<Vec<String>> =
+                (0..columns).map(|column| row.get_ref(column).map(shown)).collect();
+            found.insert(values?.join("|"));
+        }
+    }
+    Ok(found.len() as u64)
+}
+
 /// A value with its type.
 fn shown(value: ValueRef<'_>) -> String {
     match value {
@@ -69,9 +114,10 @@ fn shown(value: ValueRef<'_>) -> String {
 pub fn dump(connection: &Connection) -> rusqlite::Result<String> {
     let mut text = String::new();
     let sql =
-        "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE tbl_name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' \
-        AND tbl_name NOT LIKE '%schema\\_history' ESCAPE '\\' \
-            AND tbl_name NOT IN ('transaction', 'values') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY 1";
+        "SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE tbl_name \
+         NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND tbl_name NOT LIKE '%schema\\_history' ESCAPE \
+         '\\' AND tbl_name NOT IN ('transaction', 'values') AND name NOT LIKE 'sqlite\\_%' ESCAPE \
+         '\\' ORDER BY 1";
     let mut statement = connection.prepare(sql)?;
     for line in statement.query_map([], |row| row.get::<_, String>(0))? {
         text.push_str(&line?);
@@ -82,7 +128,8 @@ pub fn dump(connection: &Connection) -> rusqlite::Result<String> {
         text.push_str(&format!("{table}: {} rows\n", rows.len()));
         rows.iter().for_each(|row| text.push_str(&format!("  {table}: {row}\n")));
     }
-    let counters = "SELECT name || '=' || seq FROM sqlite_sequence WHERE name NOT LIKE 'bootmigrate%' ORDER BY 1";
+    let counters = "SELECT name || '=' || seq FROM sqlite_sequence WHERE name NOT LIKE \
+                    'bootmigrate%' ORDER BY 1";
     if let Ok(mut statement) = connection.prepare(counters) {
         for line in statement.query_map([], |row| row.get::<_, String>(0))? {
             text.push_str(&format!("counter {}\n", line?));
@@ -93,7 +140,8 @@ pub fn dump(connection: &Connection) -> rusqlite::Result<String> {
     Ok(text)
 }
 
-/// Tables, columns, keys and indexes as SQLite tells them, without order or text; views and triggers by their text.
+/// Tables, columns, keys and indexes as SQLite tells them, without order or text; views and
+/// triggers by their text.
 pub fn structure(connection: &Connection) -> rusqlite::Result<String> {
     let mut text = String::new();
     let mut line = |sql: &str, name: &str| -> rusqlite::Result<()> {
@@ -116,9 +164,15 @@ pub fn structure(connection: &Connection) -> rusqlite::Result<String> {
             "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1)",
             &table,
         )?;
-        line("SELECT \"from\", \"table\", \"to\", on_update, on_delete FROM pragma_foreign_key_list(?1)", &table)?;
-        let indexes = "SELECT l.\"unique\", l.origin, l.partial, (SELECT group_concat(coalesce(x.name, '') || x.desc || x.coll, ',') \
-            FROM pragma_index_xinfo(l.name) x), iif(l.origin = 'c', l.name, '') FROM pragma_index_list(?1) l";
+        line(
+            "SELECT \"from\", \"table\", \"to\", on_update, on_delete FROM \
+             pragma_foreign_key_list(?1)",
+            &table,
+        )?;
+        let indexes = "SELECT l.\"unique\", l.origin, l.partial, (SELECT \
+                       group_concat(coalesce(x.name, '') || x.desc || x.coll, ',') FROM \
+                       pragma_index_xinfo(l.name) x), iif(l.origin = 'c', l.name, '') FROM \
+                       pragma_index_list(?1) l";
         line(indexes, &table)?;
     }
     line(
@@ -166,8 +220,8 @@ pub fn counts(connection: &Connection) -> rusqlite::Result<BTreeMap<String, u64>
         .collect()
 }
 
-/// A table with rows, rows, or a column with anything but its default is in the one and not in the other; `None` where that is a matter of
-/// opinion.
+/// A table with rows, rows, or a column with anything but its default is in the one and not in the
+/// other; `None` where that is a matter of opinion.
 pub fn loses(from: &Connection, to: &Connection) -> rusqlite::Result<Option<bool>> {
     let (counts, left) = (counts(from)?, counts(to)?);
     if counts.iter().any(|(table, count)| left.get(table).copied().unwrap_or(0) < *count) {

@@ -1,15 +1,17 @@
-//! Owns power cuts in the middle of a life's boots: what storage may have kept is booted until it is quiet.
-//! Promises: the end is that of the boot without a cut, in each database; a loss is said by a boot that has ended.
-//! Never cuts a boot on files that were harmed.
+//! Owns power cuts in the middle of a life's boots: what storage may have kept is booted until it
+//! is quiet.
+//! Promises: the end is that of the boot without a cut, in each database; a loss is said by a boot
+//! that has ended.
+//! Never cuts a boot on files that were damaged.
 
 use bootmigrate::Embedded;
 
-use super::dice::Dice;
 use super::promise;
 use super::reference::bad;
+use super::rng::Rng;
 use super::run::Run;
-use super::world::{Stands, World};
-use crate::judge::Bad;
+use super::simulated::{SimulatedDevice, Stands};
+use crate::finding::Bad;
 use crate::power_cuts::PLAIN;
 use crate::sim::{CrashPoint, Enumerator, Order, OutcomePlan, Replay, State};
 
@@ -45,8 +47,8 @@ fn dump(stands: &Stands) -> Result<Option<String>, String> {
 impl Run<'_> {
     /// Cuts the boot from this state some times.
     pub(super) fn cut_off(&mut self, embedded: &Embedded, state: &State) -> Result<(), Bad> {
-        let mut dice = Dice::new(self.ended.boots ^ (self.cuts << 32));
-        let mut whole = World::with(state, true);
+        let mut rng = Rng::new(self.ended.boots ^ (self.cuts << 32));
+        let mut whole = SimulatedDevice::with(state, true);
         let before = self.dumps(&whole)?;
         let ran = whole.command(embedded, &["run"]);
         let Some(report) = &ran.report else { return Ok(()) };
@@ -70,7 +72,7 @@ impl Run<'_> {
             });
         }
         for _ in 0..self.cuts {
-            let point = drawn(&whole, &mut dice);
+            let point = drawn(&whole, &mut rng);
             let enumerator = Enumerator {
                 initial: &whole.initial(),
                 log: &whole.log(),
@@ -88,10 +90,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn dumps(&self, world: &World) -> Result<Vec<Option<String>>, Bad> {
+    fn dumps(&self, device: &SimulatedDevice) -> Result<Vec<Option<String>>, Bad> {
         let each = self.life.product.databases.iter();
         each.map(|database| {
-            dump(&world.stands(&database.path())).or_else(|why| bad(promise::OLD_OR_NEW, why))
+            dump(&device.stands(&database.path())).or_else(|why| bad(promise::OLD_OR_NEW, why))
         })
         .collect()
     }
@@ -103,13 +105,13 @@ impl Run<'_> {
         ends: &[End],
         ended: bool,
     ) -> Result<(), Bad> {
-        let mut world = World::with(left, false);
+        let mut device = SimulatedDevice::with(left, false);
         let mut said: Vec<bool> = ends.iter().map(|_| ended).collect();
         for number in 0..BOOTS_MAX {
             if number > 0 {
-                world.restart(|_| {}, false);
+                device.restart(|_| {}, false);
             }
-            let ran = world.command(embedded, &["run"]);
+            let ran = device.command(embedded, &["run"]);
             self.ended.boots += 1;
             (self.tell)(&format!("      exit {}, {} effects: {}", ran.exit, ran.effects, ran.said));
             let Some(report) = &ran.report else {
@@ -119,7 +121,7 @@ impl Run<'_> {
                 let Some(one) = report.databases.iter().find(|one| one.name == end.name) else {
                     continue;
                 };
-                let now = dump(&world.stands(&end.path))
+                let now = dump(&device.stands(&end.path))
                     .or_else(|why| bad(promise::OLD_OR_NEW, format!("{}: {why}", end.name)))?;
                 if now != end.before && now != end.after {
                     return bad(
@@ -133,7 +135,7 @@ impl Run<'_> {
                 }
             }
             if ran.effects == 0 {
-                return snapshots(&world, ends);
+                return snapshots(&device, ends);
             }
         }
         bad(promise::NO_LOOP, format!("boot {BOOTS_MAX} after a cut still writes"))
@@ -162,7 +164,11 @@ fn at_rest(
     if now != end.after.as_ref() {
         return bad(
             promise::OLD_OR_NEW,
-            format!("{}: exit {exit} at last, and it is not what the boot without a cut leaves: {sentence}", end.name),
+            format!(
+                "{}: exit {exit} at last, and it is not what the boot without a cut leaves: \
+                 {sentence}",
+                end.name
+            ),
         );
     }
     if end.loss && !said {
@@ -175,27 +181,27 @@ fn at_rest(
 }
 
 /// Each snapshot that has its name is whole.
-fn snapshots(world: &World, ends: &[End]) -> Result<(), Bad> {
-    for (path, _) in world.state().walk() {
+fn snapshots(device: &SimulatedDevice, ends: &[End]) -> Result<(), Bad> {
+    for (path, _) in device.state().walk() {
         let of = ends
             .iter()
             .any(|end| path.strip_prefix(&end.snapshots).is_some_and(|name| name.starts_with('v')));
         if !of {
             continue;
         }
-        if let Err(why) = dump(&world.stands(&path)) {
+        if let Err(why) = dump(&device.stands(&path)) {
             return bad(promise::OLD_OR_NEW, format!("{path} is not whole: {why}"));
         }
     }
     Ok(())
 }
 
-fn drawn(world: &World, dice: &mut Dice) -> CrashPoint {
-    let (initial, log) = (world.initial(), world.log());
-    let order = Order::ALL[dice.below(2)];
-    let cut = dice.below(log.len() + 1);
+fn drawn(device: &SimulatedDevice, rng: &mut Rng) -> CrashPoint {
+    let (initial, log) = (device.initial(), device.log());
+    let order = Order::ALL[rng.below(2)];
+    let cut = rng.below(log.len() + 1);
     let replay = Replay::at(&initial, order, &log[..cut]);
-    let plan = OutcomePlan { random: 6, seed: dice.draw(), ..OutcomePlan::default() };
+    let plan = OutcomePlan { random: 6, seed: rng.draw(), ..OutcomePlan::default() };
     let outcomes = plan.outcomes(&replay, cut);
-    CrashPoint { cut, order, outcome: *dice.pick(&outcomes) }
+    CrashPoint { cut, order, outcome: *rng.pick(&outcomes) }
 }

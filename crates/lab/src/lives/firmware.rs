@@ -1,5 +1,7 @@
-//! Owns the way from a life's images to what a binary embeds: the folder is written, read by the build's own rules, and made constant.
-//! Promises: the device gets what a product's build would have embedded; what the build refuses is said in its words.
+//! Owns the way from a life's images to what a binary embeds: the folder is written, read by the
+//! build's own rules, and made constant.
+//! Promises: the device gets what a product's build would have embedded; what the build refuses is
+//! said in its words.
 //! Never changes a text on the way.
 
 // A folder on the machine of who builds.

@@ -2,14 +2,19 @@
 //! Promises: one seed, one life; every migration of the main line works on an empty device.
 //! Never looks at the device's code.
 
+mod happens;
+
 use rusqlite::config::DbConfig;
 use rusqlite::Connection;
 
-use super::dice::{quoted, Dice, Features};
+use super::rng::{quoted, Features, Rng};
+use happens::{burst, command, damaged, rows};
+
 use super::grammar::{self, Op};
 use super::policies;
-use super::product::{Asked, Database, Event, Firmware, Harm, Life, Migration, Part, Product};
+use super::product::{Asked, Database, Event, Firmware, Life, Migration, Part, Product};
 use super::tables::tables;
+use super::tools::{may_be_unfinished, TOOLS};
 
 /// Migrations of one database, at most.
 const MIGRATIONS_MAX: usize = 12;
@@ -20,18 +25,74 @@ const LONG: &str = "-and-so-on-for-more-bytes-than-any-record-has-room-for-in-on
 
 /// The life of this seed.
 pub fn life(seed: u64) -> Life {
-    let mut dice = Dice::new(seed);
-    let features = Features::draw(&mut dice);
-    let two_slots = dice.chance(40);
-    let count = if features.many { dice.between(2, 3) } else { 1 };
+    let mut rng = Rng::new(seed);
+    let features = Features::draw(&mut rng);
+    let two_slots = rng.chance(40);
+    let count = if features.many { rng.between(2, 3) } else { 1 };
     let names = ["settings", "telemetry", "log"];
     let mut databases: Vec<Database> =
-        names[..count].iter().map(|name| database(&mut dice, &features, name)).collect();
-    policies::draw(&mut dice, &features, two_slots, &mut databases);
-    let product = Product { two_slots, databases };
-    let images = images(&mut dice, &features, &product);
-    let events = events(&mut dice, &features, &product, &images);
+        names[..count].iter().map(|name| database(&mut rng, &features, name)).collect();
+    policies::draw(&mut rng, &features, two_slots, &mut databases);
+    let mut product = Product { two_slots, databases };
+    let images = images(&mut rng, &features, &product);
+    let tool = if features.tools && !features.refinery {
+        tool(&mut rng, &mut product, &images)
+    } else {
+        None
+    };
+    product.databases[0].nowhere =
+        features.nowhere && count == 1 && tool.is_none() && !features.refinery;
+    let mut events = events(&mut rng, &features, &product, &images);
+    if let Some(tool) = tool {
+        events.insert(0, tool);
+    }
     Life { product, images, events }
+}
+
+/// Another tool made the first migrations of the only database, and `baseline` names it, with a
+/// mapping or without, right or wrong.
+fn tool(rng: &mut Rng, product: &mut Product, images: &[Firmware]) -> Option<Event> {
+    let [database] = product.databases.as_mut_slice() else { return None };
+    let versions: Vec<i64> =
+        database.migrations.iter().map(|migration| migration.version).collect();
+    let done = rng.between(1, images[0].parts[0].known.max(1)).min(versions.len());
+    let (ours, name) = (*versions.get(done.checked_sub(1)?)?, *rng.pick(&TOOLS));
+    let unfinished = may_be_unfinished(name) && rng.chance(15);
+    let (mut said, mut pairs) = (ours, Vec::new());
+    let mut before = versions[..done - 1].to_vec();
+    if rng.chance(50) {
+        // Theirs are other numbers, of which some are ours too; one may be missing.
+        let theirs =
+            |at: usize| if is_shared(ours, at) { versions[at] } else { 100 + versions[at] };
+        pairs = (0..versions.len()).map(|at| (theirs(at), versions[at])).collect();
+        said = theirs(done - 1);
+        before = (0..done - 1).map(theirs).collect();
+        if rng.chance(40) {
+            pairs.retain(|(other, _)| *other != said);
+            // Else an earlier one that is mapped would count.
+            before.clear();
+            said = if rng.chance(50) { ours } else { said };
+        }
+    }
+    if rng.chance(15) {
+        said = 0;
+        before.clear();
+    }
+    let adopt = if pairs.is_empty() {
+        format!("\"{name}\"")
+    } else {
+        let pairs: Vec<String> =
+            pairs.iter().map(|(theirs, ours)| format!("{theirs} = {ours}")).collect();
+        format!("{{ from = \"{name}\", versions = {{ {} }} }}", pairs.join(", "))
+    };
+    database.keys.retain(|(key, _)| *key != "user_version");
+    database.keys.push(("baseline", adopt));
+    Some(Event::Tool { done, before, said, unfinished })
+}
+
+/// Which of the numbers are both theirs and ours: the first few, since a tool's numbers grow.
+fn is_shared(of: i64, at: usize) -> bool {
+    (at as i64) < of % 4
 }
 
 fn memory() -> Connection {
@@ -45,71 +106,70 @@ fn memory() -> Connection {
     scratch
 }
 
-fn database(dice: &mut Dice, features: &Features, name: &str) -> Database {
+fn database(rng: &mut Rng, features: &Features, name: &str) -> Database {
     let scratch = memory();
-    let count = if dice.chance(70) { dice.between(1, 5) } else { dice.between(4, MIGRATIONS_MAX) };
+    let count = if rng.chance(70) { rng.between(1, 5) } else { rng.between(4, MIGRATIONS_MAX) };
     let mut migrations: Vec<Migration> = Vec::new();
     let mut version = 0;
     for number in 0..count {
-        version += if dice.chance(75) { 1 } else { dice.between(2, 9) as i64 };
-        if let Some(migration) = migration(dice, features, &scratch, version, number) {
+        version += if rng.chance(75) { 1 } else { rng.between(2, 9) as i64 };
+        if let Some(migration) = migration(rng, features, &scratch, version, number) {
             migrations.push(migration);
         }
     }
-    if features.directives {
-        compatible(dice, &mut migrations);
+    if features.directives || features.compatible {
+        compatible(rng, &mut migrations, if features.compatible { 85 } else { 40 });
     }
-    Database { name: name.to_owned(), keys: Vec::new(), migrations }
+    Database { name: name.to_owned(), keys: Vec::new(), migrations, nowhere: false }
 }
 
 fn migration(
-    dice: &mut Dice,
+    rng: &mut Rng,
     features: &Features,
     scratch: &Connection,
     version: i64,
     number: usize,
 ) -> Option<Migration> {
     let ops: Vec<Op> =
-        (0..dice.between(1, 3)).filter_map(|_| grammar::draw(dice, features, scratch)).collect();
+        (0..rng.between(1, 3)).filter_map(|_| grammar::draw(rng, features, scratch)).collect();
     if ops.is_empty() {
         return None;
     }
     let mut statements: Vec<String> = ops.iter().flat_map(|op| op.up.clone()).collect();
     let mut directives = Vec::new();
-    if features.leaves && dice.chance(40) {
-        leave(dice, scratch, &mut statements);
+    if features.leaves && rng.chance(40) {
+        leave(rng, scratch, &mut statements);
     }
-    if features.no_transaction && number > 0 && dice.chance(35) {
+    if features.no_transaction && number > 0 && rng.chance(35) {
         directives.push("no-transaction".to_owned());
         statements.push("VACUUM".to_owned());
     }
-    if features.directives {
-        direct(dice, scratch, &mut directives);
+    if features.directives || features.tight {
+        direct(rng, scratch, &mut directives, if features.tight { 60 } else { 20 });
     }
-    let down =
-        if features.downs && dice.chance(85) { way_back(dice, features, &ops) } else { None };
-    if down.is_none() && features.directives && dice.chance(15) {
+    let down = if features.downs && rng.chance(85) { way_back(rng, features, &ops) } else { None };
+    if down.is_none() && features.directives && rng.chance(15) {
         directives.push("irreversible".to_owned());
     }
     let words = ["first", "more", "change", "split", "x", "Änderung", "a_b"];
-    let name = format!("{}_{number}", dice.pick(&words));
+    let name = format!("{}_{number}", rng.pick(&words));
     Some(Migration {
         version,
         name,
         directives,
         statements,
         down,
-        crlf: features.crlf && dice.chance(60),
+        crlf: features.crlf && rng.chance(60),
     })
 }
 
 /// What a connection keeps for itself, and the next file must not meet.
-fn leave(dice: &mut Dice, scratch: &Connection, statements: &mut Vec<String>) {
+fn leave(rng: &mut Rng, scratch: &Connection, statements: &mut Vec<String>) {
     let table = tables(scratch)
         .ok()
         .and_then(|known| known.first().map(|table| table.name.clone()))
         .unwrap_or_default();
-    let one = match dice.below(4) {
+    let one = match rng.below(4) {
         0 => "PRAGMA case_sensitive_like = ON".to_owned(),
         1 => "PRAGMA recursive_triggers = ON".to_owned(),
         2 => "PRAGMA legacy_alter_table = ON".to_owned(),
@@ -118,19 +178,19 @@ fn leave(dice: &mut Dice, scratch: &Connection, statements: &mut Vec<String>) {
     statements.push(one);
 }
 
-fn direct(dice: &mut Dice, scratch: &Connection, directives: &mut Vec<String>) {
-    if dice.chance(20) {
-        directives.push(format!("foreign-keys = {}", dice.pick(&["on", "deferred", "off"])));
+fn direct(rng: &mut Rng, scratch: &Connection, directives: &mut Vec<String>, space: u64) {
+    if rng.chance(20) {
+        directives.push(format!("foreign-keys = {}", rng.pick(&["on", "deferred", "off"])));
     }
-    if dice.chance(20) {
+    if rng.chance(space) {
         directives
-            .push(format!("needs-space = {}", dice.pick(&["0.01", "0.5", "1.75", "2", "3.25"])));
+            .push(format!("needs-space = {}", rng.pick(&["0.01", "0.5", "1.75", "2", "3.25"])));
     }
-    if dice.chance(25) {
+    if rng.chance(25) {
         if let Some(table) = tables(scratch)
             .ok()
             .filter(|known| !known.is_empty())
-            .map(|known| dice.pick(&known).name.clone())
+            .map(|known| rng.pick(&known).name.clone())
         {
             directives.push(format!("expect = SELECT 1 FROM {} WHERE 1 = 2", quoted(&table)));
         }
@@ -138,23 +198,23 @@ fn direct(dice: &mut Dice, scratch: &Connection, directives: &mut Vec<String>) {
 }
 
 /// Newer firmware says which older one can use its result.
-fn compatible(dice: &mut Dice, migrations: &mut [Migration]) {
+fn compatible(rng: &mut Rng, migrations: &mut [Migration], percent: u64) {
     let versions: Vec<i64> = migrations.iter().map(|migration| migration.version).collect();
     for (place, migration) in migrations.iter_mut().enumerate().skip(1) {
-        if dice.chance(40) {
-            let oldest = versions[dice.below(place + 1).min(place)];
+        if rng.chance(percent) {
+            let oldest = versions[rng.below(place + 1).min(place)];
             migration.directives.push(format!("compatible-from = {oldest}"));
         }
     }
 }
 
-fn way_back(dice: &mut Dice, features: &Features, ops: &[Op]) -> Option<Vec<String>> {
+fn way_back(rng: &mut Rng, features: &Features, ops: &[Op]) -> Option<Vec<String>> {
     let mut down = Vec::new();
     for op in ops.iter().rev() {
         down.extend(op.down.clone()?);
     }
-    if features.wrong_downs && dice.chance(50) {
-        if dice.chance(50) {
+    if features.wrong_downs && rng.chance(50) {
+        if rng.chance(50) {
             down.pop();
         } else {
             down.push("INSERT INTO nowhere VALUES (1)".to_owned());
@@ -166,64 +226,62 @@ fn way_back(dice: &mut Dice, features: &Features, ops: &[Op]) -> Option<Vec<Stri
     Some(down)
 }
 
-fn images(dice: &mut Dice, features: &Features, product: &Product) -> Vec<Firmware> {
+fn images(rng: &mut Rng, features: &Features, product: &Product) -> Vec<Firmware> {
     let mut images = Vec::new();
+    // Where no image is, each checksum is that of the text as it is.
+    let turns = rng.chance(60);
     let mut known: Vec<usize> = product
         .databases
         .iter()
-        .map(|database| 1 + dice.below(database.migrations.len().max(1)))
+        .map(|database| 1 + rng.below(database.migrations.len().max(1)))
         .collect();
-    for _ in 0..dice.between(2, 4) {
+    for _ in 0..rng.between(2, 4) {
         let part = |(database, known): (&Database, &usize)| Part {
             known: (*known).min(database.migrations.len()),
             own: None,
         };
-        let turned = features.crlf && dice.chance(40);
+        let turned = features.crlf && rng.chance(40);
         images.push(Firmware {
             parts: product.databases.iter().zip(&known).map(part).collect(),
-            turned,
+            turned: turned && turns,
         });
         for (known, database) in known.iter_mut().zip(&product.databases) {
-            *known = (*known + dice.below(4)).min(database.migrations.len());
+            *known = (*known + rng.below(4)).min(database.migrations.len());
         }
     }
     for wanted in [features.bad, features.sister] {
         if !wanted {
             continue;
         }
-        let mut image = dice.pick(&images).clone();
-        let one = dice.below(product.databases.len());
-        image.parts[one].own = own(dice, features, &product.databases[one], image.parts[one].known);
+        let mut image = rng.pick(&images).clone();
+        let one = rng.below(product.databases.len());
+        image.parts[one].own = own(rng, features, &product.databases[one], image.parts[one].known);
         images.push(image);
     }
     images
 }
 
-/// A migration that only one image has: it fails on rows, or is another one under a number that is taken later.
-fn own(
-    dice: &mut Dice,
-    features: &Features,
-    database: &Database,
-    known: usize,
-) -> Option<Migration> {
+/// A migration that only one image has: it fails on rows, or is another one under a number that is
+/// taken later.
+fn own(rng: &mut Rng, features: &Features, database: &Database, known: usize) -> Option<Migration> {
     let scratch = memory();
     for migration in &database.migrations[..known] {
         scratch.execute_batch(&migration.statements.join(";")).ok()?;
     }
     let version = match database.migrations.get(known) {
-        Some(next) if dice.chance(80) => next.version,
+        Some(next) if rng.chance(80) => next.version,
         _ => database.migrations[..known].last().map_or(0, |last| last.version) + 1,
     };
     let all = tables(&scratch).ok()?;
     let mut statements = Vec::new();
     let mut directives = Vec::new();
     if features.bad && !all.is_empty() {
-        let table = dice.pick(&all);
+        let table = rng.pick(&all);
         let (name, column) = (quoted(&table.name), quoted(&table.columns[0].name));
-        if let Some(op) = grammar::draw(dice, features, &scratch) {
+        if let Some(op) = grammar::draw(rng, features, &scratch) {
             statements.extend(op.up);
         }
-        match dice.below(7) {
+        match rng.below(7) {
             // On an empty device, too.
             6 => statements.push("INSERT INTO \"nowhere\" VALUES (1)".to_owned()),
             5 => {
@@ -252,7 +310,7 @@ fn own(
             )),
         }
     } else {
-        statements.extend(grammar::draw(dice, features, &scratch)?.up);
+        statements.extend(grammar::draw(rng, features, &scratch)?.up);
     }
     if statements.is_empty() {
         statements.push("SELECT 1".to_owned());
@@ -263,12 +321,12 @@ fn own(
         directives,
         statements,
         down: None,
-        crlf: features.crlf && dice.chance(30),
+        crlf: features.crlf && rng.chance(30),
     })
 }
 
 fn events(
-    dice: &mut Dice,
+    rng: &mut Rng,
     features: &Features,
     product: &Product,
     images: &[Firmware],
@@ -278,123 +336,58 @@ fn events(
         images.iter().filter(|image| image.parts.iter().all(|part| part.own.is_none())).count();
     let mut image = 0;
     if features.refinery {
-        events.push(Event::Refinery { done: dice.between(1, images[0].parts[0].known) });
+        events.push(Event::Refinery {
+            done: rng.between(1, images[0].parts[0].known),
+            wide: rng.chance(40),
+        });
     }
     events.push(Event::Boot { firmware: 0, asked: Asked::Boot });
-    let wanted = dice.between(2, EVENTS_MAX - 2);
+    let wanted = rng.between(2, EVENTS_MAX - 2);
     while events.len() < wanted {
-        let database = dice.below(product.databases.len());
-        match dice.below(20) {
-            0..=6 => events.push(rows(dice, features, database)),
+        let database = rng.below(product.databases.len());
+        match rng.below(20) {
+            0..=6 => events.push(rows(rng, features, database)),
             7..=10 => {
-                image = if features.older && dice.chance(40) {
-                    dice.below(main)
+                image = if features.older && rng.chance(40) {
+                    rng.below(main)
                 } else {
-                    (image + dice.below(2)).min(main - 1)
+                    (image + rng.below(2)).min(main - 1)
                 };
                 events.push(Event::Boot { firmware: image, asked: Asked::Boot });
             }
             11 | 12 if images.len() > main => {
-                let firmware = dice.between(main, images.len() - 1);
-                for _ in 0..dice.between(1, 4) {
+                let firmware = rng.between(main, images.len() - 1);
+                for _ in 0..rng.between(1, 4) {
                     events.push(Event::Boot { firmware, asked: Asked::Boot });
                 }
             }
             13 | 14 if features.commands => {
-                events.push(command(dice, product, images, (image, main), database))
+                events.push(command(rng, product, images, (image, main), database))
             }
-            15 if features.many && features.together && images.len() > main => {
+            15 if features.many && features.groups && images.len() > main => {
                 // What is lost while another one is missing is said when all are there.
                 events.push(Event::Boot { firmware: main, asked: Asked::Purge(database) });
                 events.push(Event::Boot { firmware: image, asked: Asked::Boot });
             }
+            15 if features.forgets => {
+                events.push(Event::Forget { database });
+                events.push(Event::Boot { firmware: image, asked: Asked::Boot });
+            }
             15 if features.put_back => events.push(Event::Keep { database }),
             16 if features.put_back => events.push(Event::PutBack { database }),
-            17 if features.damage => return harmed(dice, images, main, events, database),
+            17 if features.damage => return damaged(rng, images, main, events, database),
             18 if features.tight => {
-                image = (image + dice.below(2)).min(main - 1);
-                let asked = Asked::Tight(*dice.pick(&[0, 40, 60, 110, 150, 180, 220, 310, 400]));
+                image = (image + rng.below(2)).min(main - 1);
+                let asked = Asked::Tight(*rng.pick(&[0, 40, 60, 110, 150, 180, 220, 310, 400]));
                 events.push(Event::Boot { firmware: image, asked });
             }
             18 => events.push(Event::Boot { firmware: image, asked: Asked::Boot }),
+            19 if features.bursts => {
+                burst(rng, features, &mut events, (images.len(), main), database)
+            }
             _ => {}
         }
     }
     events.truncate(EVENTS_MAX);
     events
-}
-
-/// The last events of a life: a file is harmed, and boots follow.
-fn harmed(
-    dice: &mut Dice,
-    images: &[Firmware],
-    main: usize,
-    mut events: Vec<Event>,
-    database: usize,
-) -> Vec<Event> {
-    events.truncate(EVENTS_MAX - 5);
-    events.push(damage(dice, database));
-    for _ in 0..dice.between(1, 3) {
-        let firmware = if images.len() > main && dice.chance(20) {
-            dice.between(main, images.len() - 1)
-        } else {
-            dice.below(main)
-        };
-        let asked = if dice.chance(15) { Asked::PurgeAndRetry } else { Asked::Boot };
-        events.push(Event::Boot { firmware, asked });
-    }
-    events
-}
-
-fn rows(dice: &mut Dice, features: &Features, database: usize) -> Event {
-    let journal = if features.wal && dice.chance(40) {
-        Some(*dice.pick(&["wal", "wal", "delete", "truncate", "persist"]))
-    } else {
-        None
-    };
-    let killed = features.killed && dice.chance(40);
-    Event::Rows {
-        database,
-        seed: dice.draw(),
-        count: dice.between(1, 12),
-        journal,
-        killed,
-        fixed: None,
-    }
-}
-
-fn command(
-    dice: &mut Dice,
-    product: &Product,
-    images: &[Firmware],
-    (image, main): (usize, usize),
-    database: usize,
-) -> Event {
-    let any = if images.len() > main && dice.chance(40) {
-        dice.between(main, images.len() - 1)
-    } else {
-        image
-    };
-    let versions: Vec<i64> =
-        product.databases[database].migrations.iter().map(|migration| migration.version).collect();
-    // The word that nobody takes away matters most where it leads to nothing.
-    let failing = if images.len() > main { images.len() - 1 } else { image };
-    let (firmware, asked) = match dice.below(9) {
-        0 => (any, Asked::Retry),
-        1 => (any, Asked::PurgeAndRetry),
-        2 => (any, Asked::Purge(database)),
-        3 if !versions.is_empty() => (image, Asked::Rollback(database, *dice.pick(&versions))),
-        4 => (image, Asked::MarkGood),
-        5 => (image, Asked::SnapshotCreate),
-        6 | 7 => {
-            (failing, Asked::Word(format!("{}{}", dice.below(1_000_000), dice.pick(&["", LONG]))))
-        }
-        _ => (any, Asked::Rehearse),
-    };
-    Event::Boot { firmware, asked }
-}
-
-fn damage(dice: &mut Dice, database: usize) -> Event {
-    let harm = *dice.pick(&[Harm::Flip, Harm::Zero, Harm::Truncate, Harm::Stale, Harm::Gone]);
-    Event::Damage { database, harm, seed: dice.draw() }
 }

@@ -1,23 +1,28 @@
-//! Owns the judge that makes what nobody thought of: products and lives drawn from a seed, each compared with an independent reference.
-//! Promises: a life is named by seed and number and comes back the same; a finding names the promise that is broken, and is made smaller.
+//! Owns the judge that makes what nobody thought of: products and lives drawn from a seed, each
+//! compared with an independent reference.
+//! Promises: a life is named by seed and number and comes back the same; a finding names the
+//! promise that is broken, and is made smaller.
 //! Never asks the device's code what is right.
 
 mod content;
 mod cuts;
-mod dice;
+mod damage;
 mod firmware;
 mod generate;
 mod grammar;
-mod harm;
+mod interventions;
+mod metrics;
 mod operator;
 mod policies;
 mod product;
 mod promise;
 mod reference;
+mod rng;
 mod run;
 mod shrink;
+mod simulated;
 mod tables;
-mod world;
+mod tools;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,7 +31,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::Bad;
+use crate::finding::Bad;
 use crate::workers::by_shares;
 use run::Ended;
 
@@ -173,7 +178,8 @@ pub fn sweep(extent: Extent) -> Tally {
     tally
 }
 
-/// Processes, not threads: SQLite's generator of random numbers is one a process, and catalogues are constants until it ends.
+/// Processes, not threads: SQLite's generator of random numbers is one a process, and catalogues
+/// are constants until it ends.
 pub fn by_workers(count: u64, seed: u64, cuts: u64, workers: u64) -> Tally {
     let mut tally = Tally::default();
     for part in

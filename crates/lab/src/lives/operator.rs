@@ -1,25 +1,29 @@
-//! Owns the commands of an operator in a life: `rollback`, `mark-good`, `snapshot create`, `rehearse`.
-//! Promises: each is compared with what the reference says of it; what it leaves is looked at by the event's own end.
+//! Owns the commands of an operator in a life: `rollback`, `mark-good`, `snapshot create`,
+//! `rehearse`.
+//! Promises: each is compared with what the reference says of it; what it leaves is looked at by
+//! the event's own end.
 //! Never decides what is right: that is the reference.
 
 use bootmigrate::Embedded;
 
 use super::product::Asked;
 use super::promise;
-use super::reference::book::Book;
-use super::reference::book::Entry;
+use super::reference::replica::Entry;
+use super::reference::replica::Replica;
 use super::reference::{bad, Copy};
 use super::run::Run;
-use super::world::Ran;
-use crate::judge::Bad;
+use super::simulated::Ran;
+use crate::finding::Bad;
 
 /// Where the kernel shows its command line.
 const COMMAND_LINE: &str = "/proc/cmdline";
-/// Boots with the same word on it: one more than the tries that are counted, and one that finds them used up.
+/// Boots with the same word on it: one more than the tries that are counted, and one that finds
+/// them used up.
 const BOOTS_WITH_A_WORD: usize = 5;
 
 impl Run<'_> {
-    /// Asks for a purge on the kernel's command line, and nobody takes the word away: it is honoured once.
+    /// Asks for a purge on the kernel's command line, and nobody takes the word away: it is
+    /// honoured once.
     pub(super) fn word(
         &mut self,
         image: usize,
@@ -28,12 +32,16 @@ impl Run<'_> {
     ) -> Result<(), Bad> {
         let life = self.life;
         let [database] = life.product.databases.as_slice() else { return Ok(()) };
+        // Whether a word was heard before, a lost record does not tell.
+        if self.reference.known[0].lost_record {
+            return Ok(());
+        }
         let mine: Vec<Entry> =
             life.images[image].parts[0].migrations(database).into_iter().map(Entry::of).collect();
         let line = format!("quiet bootmigrate.purge-and-retry={token} panic=5\n");
         let mut handled = false;
         for _ in 0..BOOTS_WITH_A_WORD {
-            self.world.restart(|state| state.put_file(COMMAND_LINE, line.as_bytes()), false);
+            self.device.restart(|state| state.put_file(COMMAND_LINE, line.as_bytes()), false);
             self.ready.iter_mut().for_each(|ready| *ready = false);
             let asked = if handled { Asked::Boot } else { Asked::PurgeAndRetry };
             self.boot(image, embedded, &asked, &["run"])?;
@@ -41,7 +49,7 @@ impl Run<'_> {
             handled |= matches!(self.ended.exits.last(), Some(0 | 11))
                 || self.reference.has_failed(0, &mine);
         }
-        self.world.restart(|state| state.put_file(COMMAND_LINE, b"quiet\n"), false);
+        self.device.restart(|state| state.put_file(COMMAND_LINE, b"quiet\n"), false);
         self.ready.iter_mut().for_each(|ready| *ready = false);
         Ok(())
     }
@@ -56,7 +64,7 @@ impl Run<'_> {
         let life = self.life;
         let name = &life.product.databases[number].name;
         let expected = self.reference.rollback(&life.product, &life.images[image], number, to);
-        let there = self.reference.known[number].book.as_ref().map(Book::version);
+        let there = self.reference.known[number].replica.as_ref().map(Replica::version);
         let ran = self.command(embedded, &["rollback", "--db", name, "--to", &to.to_string()]);
         if there == Some(to) || there.is_none() {
             return Ok(());
@@ -87,6 +95,62 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// `migrate` goes forward and nothing else: nothing is set aside, and of a damaged file nothing
+    /// is changed.
+    pub(super) fn migrate(
+        &mut self,
+        image: usize,
+        embedded: &Embedded,
+        all: bool,
+    ) -> Result<(), Bad> {
+        let life = self.life;
+        let [database] = life.product.databases.as_slice() else { return Ok(()) };
+        let expected = self.reference.by_hand(&life.product, &life.images[image], all);
+        if expected.is_none() && self.reference.known[0].damage.is_none() {
+            return Ok(());
+        }
+        let (bytes, quarantine) = (self.device.bytes(database), self.device.kept(database).1);
+        let words: &[&str] = if all {
+            &["migrate", "--all"]
+        } else {
+            &["migrate", "--db", &database.name, "--step", "1"]
+        };
+        let ran = self.command(embedded, words);
+        self.ready[0] = false;
+        let kept = self.device.kept(database);
+        if kept.1 != quarantine || ran.exit == 11 {
+            return bad(
+                promise::RIGHT_REPAIR,
+                format!(
+                    "migrate exits {}, and {:?} is in quarantine: {}",
+                    ran.exit, kept.1, ran.said
+                ),
+            );
+        }
+        if ran.exit == 17 && self.device.bytes(database) != bytes {
+            return bad(
+                promise::RIGHT_REPAIR,
+                format!("migrate exits 17, and the files were changed: {}", ran.said),
+            );
+        }
+        if self.reference.known[0].damage.is_some() {
+            return Ok(());
+        }
+        let Some(ways) = expected else {
+            self.reference.known[0].learn(kept.0);
+            return Ok(());
+        };
+        let Some((way, _)) = ways.iter().find(|(_, exits)| exits.contains(&ran.exit)) else {
+            let promised: Vec<&Vec<u8>> = ways.iter().map(|(_, exits)| exits).collect();
+            return bad(
+                promise::OLD_OR_NEW,
+                format!("migrate exits {}, and {promised:?} is promised: {}", ran.exit, ran.said),
+            );
+        };
+        self.reference.migrated_by_hand(&life.product, &life.images[image], way, kept.0);
+        Ok(())
+    }
+
     pub(super) fn mark_good(&mut self, image: usize, embedded: &Embedded) -> Result<(), Bad> {
         let good = self.reference.all_usable(&self.life.product, &self.life.images[image]);
         let copies = |run: &Self| -> Vec<usize> {
@@ -94,7 +158,7 @@ impl Run<'_> {
                 .product
                 .databases
                 .iter()
-                .map(|database| run.world.kept(database).0.len())
+                .map(|database| run.device.kept(database).0.len())
                 .collect()
         };
         let before = copies(self);
@@ -114,7 +178,7 @@ impl Run<'_> {
                 for (database, before) in self.life.product.databases.iter().zip(before) {
                     let most: Option<usize> =
                         database.key("snapshots_max").and_then(|most| most.parse().ok());
-                    let kept = self.world.kept(database).0;
+                    let kept = self.device.kept(database).0;
                     if kept.len() != before.min(most.unwrap_or(1)) {
                         return bad(
                             promise::NEWER,
@@ -149,21 +213,23 @@ impl Run<'_> {
             .product
             .databases
             .iter()
-            .map(|database| self.world.kept(database).0)
+            .map(|database| self.device.kept(database).0)
             .collect();
         let ran = self.command(embedded, &["snapshot", "create"]);
         for (number, database) in self.life.product.databases.iter().enumerate() {
             let new: Vec<String> = self
-                .world
+                .device
                 .kept(database)
                 .0
                 .into_iter()
                 .filter(|name| !before[number].contains(name))
                 .collect();
             let known = &mut self.reference.known[number];
-            match (&known.book, new.as_slice()) {
-                (Some(book), [name]) => {
-                    known.copies.insert(name.clone(), Copy { book: book.clone(), trial: true });
+            match (&known.replica, new.as_slice()) {
+                (Some(replica), [name]) => {
+                    known
+                        .copies
+                        .insert(name.clone(), Copy { replica: replica.clone(), trial: true });
                 }
                 (Some(_), []) if ran.exit == 0 && database.key("snapshots_max") != Some("0") => {
                     return bad(
@@ -198,7 +264,7 @@ impl Run<'_> {
     }
 
     fn command(&mut self, embedded: &Embedded, words: &[&str]) -> Ran {
-        let ran = self.world.command(embedded, words);
+        let ran = self.device.command(embedded, words);
         self.ended.boots += 1;
         (self.tell)(&format!(
             "   exit {}, {} effects: {}",

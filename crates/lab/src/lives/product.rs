@@ -1,5 +1,7 @@
-//! Owns what a life is made of: a product, its firmware images, and the events that its device meets.
-//! Promises: plain data that prints as a short script; the files of a firmware are the text that a team would write.
+//! Owns what a life is made of: a product, its firmware images, and the events that its device
+//! meets.
+//! Promises: plain data that prints as a short script; the files of a firmware are the text that a
+//! team would write.
 //! Never runs anything.
 
 use std::fmt::Write as _;
@@ -73,6 +75,8 @@ pub struct Database {
     pub keys: Vec<(&'static str, String)>,
     /// Oldest first.
     pub migrations: Vec<Migration>,
+    /// Its folder and the one above it are missing.
+    pub nowhere: bool,
 }
 
 impl Database {
@@ -83,12 +87,27 @@ impl Database {
 
     /// The database's file.
     pub fn path(&self) -> String {
-        format!("/data/product/{}.db", self.name)
+        format!("{}/{}.db", self.folder(), self.name)
     }
 
     /// Its state folder.
     pub fn state(&self) -> String {
-        format!("/data/product/.bootmigrate/{}.db", self.name)
+        format!("{}/.bootmigrate/{}.db", self.folder(), self.name)
+    }
+
+    /// The folder of both. `/data` alone is there: one level may be missing.
+    pub fn folder(&self) -> &'static str {
+        if self.nowhere {
+            "/data/product/deeper"
+        } else {
+            "/data/product"
+        }
+    }
+
+    /// The tool that `baseline` names.
+    pub fn tool(&self) -> Option<&str> {
+        let adopt = self.key("baseline")?;
+        adopt.split('"').nth(1)
     }
 }
 
@@ -130,6 +149,15 @@ pub struct Part {
 }
 
 impl Part {
+    /// The first so many of them.
+    pub fn up_to(&self, count: usize) -> Part {
+        if count > self.known {
+            self.clone()
+        } else {
+            Part { known: count, own: None }
+        }
+    }
+
     /// Its migrations, oldest first.
     pub fn migrations<'a>(&'a self, database: &'a Database) -> Vec<&'a Migration> {
         database.migrations.iter().take(self.known).chain(&self.own).collect()
@@ -162,6 +190,8 @@ pub enum Asked {
     Purge(usize),
     /// `rollback --db NAME --to V`.
     Rollback(usize, i64),
+    /// `migrate`, or `migrate --db NAME --step 1`.
+    Migrate(bool),
     /// `mark-good`.
     MarkGood,
     /// `snapshot create`.
@@ -170,9 +200,9 @@ pub enum Asked {
     Rehearse,
 }
 
-/// How a file is harmed.
+/// How a file is damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Harm {
+pub enum Damage {
     /// A bit of one byte.
     Flip,
     /// A page of zeros.
@@ -207,6 +237,10 @@ pub enum Event {
         journal: Option<&'static str>,
         /// It is cut off at its end: its journal or WAL stays.
         killed: bool,
+        /// It leaves foreign keys off.
+        careless: bool,
+        /// It writes many rows.
+        large: bool,
         /// The statements, where they are fixed.
         fixed: Option<Vec<String>>,
     },
@@ -220,19 +254,38 @@ pub enum Event {
         /// Which database.
         database: usize,
     },
-    /// The file is harmed.
+    /// The file is damaged.
     Damage {
         /// Which database.
         database: usize,
         /// How.
-        harm: Harm,
+        damage: Damage,
         /// Where.
         seed: u64,
+    },
+    /// The record of a database is lost while the device is off.
+    Forget {
+        /// Which database.
+        database: usize,
     },
     /// Before anything else: plain refinery has made this many migrations of the first database.
     Refinery {
         /// How many.
         done: usize,
+        /// With its feature `int8-versions`.
+        wide: bool,
+    },
+    /// Before anything else: the tool that `baseline` names has made this many migrations of the
+    /// first database.
+    Tool {
+        /// How many.
+        done: usize,
+        /// The versions of its history before the last.
+        before: Vec<i64>,
+        /// The version that its history says.
+        said: i64,
+        /// It says that it is not finished.
+        unfinished: bool,
     },
 }
 
@@ -324,11 +377,12 @@ impl Event {
             Event::Rows { database, .. }
             | Event::Keep { database }
             | Event::PutBack { database }
+            | Event::Forget { database }
             | Event::Damage { database, .. } => Some(database),
             Event::Boot {
                 asked: Asked::Purge(database) | Asked::Rollback(database, _), ..
             } => Some(database),
-            Event::Boot { .. } | Event::Refinery { .. } => None,
+            Event::Boot { .. } | Event::Refinery { .. } | Event::Tool { .. } => None,
         }
     }
 
@@ -336,44 +390,34 @@ impl Event {
     pub fn words(&self, product: &Product) -> String {
         let name = |database: &usize| product.databases[*database].name.clone();
         match self {
-            Event::Boot { firmware, asked: Asked::Boot } => format!("boot image {firmware}"),
-            Event::Boot { firmware, asked: Asked::Tight(percent) } => {
-                format!("boot image {firmware}, with {percent} % of the database's size free")
+            Event::Boot { firmware, asked } => asked.words(*firmware, &name),
+            Event::Forget { database } => format!("the record of {} is lost", name(database)),
+            Event::Tool { done, said, unfinished, .. } => {
+                let first = &product.databases[0];
+                let tool = first.tool().unwrap_or("a tool");
+                format!(
+                    "{tool} has made {done} migrations of {}, and says version {said}{}",
+                    first.name,
+                    if *unfinished { ", unfinished" } else { "" }
+                )
             }
-            Event::Boot { firmware, asked: Asked::Retry } => {
-                format!("image {firmware}: run --retry")
-            }
-            Event::Boot { firmware, asked: Asked::PurgeAndRetry } => {
-                format!("image {firmware}: run --purge-and-retry")
-            }
-            Event::Boot { firmware, asked: Asked::Word(token) } => {
-                format!("boot image {firmware} again and again, with bootmigrate.purge-and-retry={token}")
-            }
-            Event::Boot { firmware, asked: Asked::Purge(one) } => {
-                format!("image {firmware}: purge --db {} --yes", name(one))
-            }
-            Event::Boot { firmware, asked: Asked::Rollback(one, to) } => {
-                format!("image {firmware}: rollback --db {} --to {to}", name(one))
-            }
-            Event::Boot { firmware, asked: Asked::MarkGood } => {
-                format!("image {firmware}: mark-good")
-            }
-            Event::Boot { firmware, asked: Asked::SnapshotCreate } => {
-                format!("image {firmware}: snapshot create")
-            }
-            Event::Boot { firmware, asked: Asked::Rehearse } => {
-                format!("image {firmware}: rehearse")
-            }
-            Event::Rows { database, seed, count, journal, killed, fixed } => {
+            Event::Rows { database, seed, count, journal, killed, careless, large, fixed } => {
+                let careless = if *careless { ", foreign keys off" } else { "" };
+                let large = if *large { ", many rows" } else { "" };
                 let journal = journal
                     .map_or_else(String::new, |journal| format!(", journal_mode = {journal}"));
                 let killed = if *killed { ", and is killed" } else { "" };
                 let mut text = match fixed {
-                    Some(_) => format!("application on {}{journal}{killed}:", name(database)),
-                    None => format!(
-                        "application on {}{journal}{killed}: {count} statements of seed {seed}",
-                        name(database)
-                    ),
+                    Some(_) => {
+                        format!("application on {}{journal}{careless}{killed}:", name(database))
+                    }
+                    None => {
+                        format!(
+                            "application on {}{journal}{careless}{killed}: {count} statements of \
+                             seed {seed}{large}",
+                            name(database)
+                        )
+                    }
                 };
                 for statement in fixed.iter().flatten() {
                     let _ = write!(text, "\n  | {statement};");
@@ -382,11 +426,57 @@ impl Event {
             }
             Event::Keep { database } => format!("keep a copy of {}", name(database)),
             Event::PutBack { database } => format!("put the copy of {} back", name(database)),
-            Event::Damage { database, harm, seed } => {
-                format!("harm {}: {harm:?} by seed {seed}", name(database))
+            Event::Damage { database, damage, seed } => {
+                format!("damage {}: {damage:?} by seed {seed}", name(database))
             }
-            Event::Refinery { done } => {
-                format!("refinery has made {done} migrations of {}", product.databases[0].name)
+            Event::Refinery { done, wide } => {
+                let wide = if *wide { " with int8-versions" } else { "" };
+                format!(
+                    "refinery{wide} has made {done} migrations of {}",
+                    product.databases[0].name
+                )
+            }
+        }
+    }
+}
+
+impl Asked {
+    /// What this image is asked, in one line.
+    fn words(&self, firmware: usize, name: &dyn Fn(&usize) -> String) -> String {
+        match self {
+            Asked::Boot => format!("boot image {firmware}"),
+            Asked::Tight(percent) => {
+                format!("boot image {firmware}, with {percent} % of the database's size free")
+            }
+            Asked::Retry => {
+                format!("image {firmware}: run --retry")
+            }
+            Asked::PurgeAndRetry => {
+                format!("image {firmware}: run --purge-and-retry")
+            }
+            Asked::Word(token) => {
+                format!(
+                    "boot image {firmware} again and again, with \
+                     bootmigrate.purge-and-retry={token}"
+                )
+            }
+            Asked::Purge(one) => {
+                format!("image {firmware}: purge --db {} --yes", name(one))
+            }
+            Asked::Rollback(one, to) => {
+                format!("image {firmware}: rollback --db {} --to {to}", name(one))
+            }
+            Asked::Migrate(all) => {
+                format!("image {firmware}: migrate{}", if *all { "" } else { " --step 1" })
+            }
+            Asked::MarkGood => {
+                format!("image {firmware}: mark-good")
+            }
+            Asked::SnapshotCreate => {
+                format!("image {firmware}: snapshot create")
+            }
+            Asked::Rehearse => {
+                format!("image {firmware}: rehearse")
             }
         }
     }

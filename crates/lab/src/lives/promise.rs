@@ -1,4 +1,5 @@
-//! Owns the names of the promises that a life can break: their number in the design, and their first words.
+//! Owns the names of the promises that a life can break: their number in the design, and their
+//! first words.
 //! Promises: a finding always has one of these.
 //! Never says what a promise means: that is the reference.
 

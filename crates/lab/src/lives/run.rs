@@ -1,22 +1,21 @@
-//! Owns the run of one life: each event on the device and in the reference, and what a second boot finds.
+//! Owns the run of one life: each event on the device and in the reference, and what a second boot
+//! finds.
 //! Promises: the same life ends the same; the first finding ends it.
 //! Never decides what is right: that is the reference.
+
+mod application;
 
 use bootmigrate::report::RunReport;
 use bootmigrate::Embedded;
 
-use super::content::answer;
-use super::dice::Dice;
 use super::firmware;
-use super::grammar::application;
+use super::metrics::metrics;
 use super::product::{Asked, Database, Event, Firmware, Life, Migration};
 use super::promise;
-use super::reference::book::{Book, Entry};
-use super::reference::{self, bad, standing, Reference, Said, Seen};
-use super::tables::tables;
-use super::world::{Ran, Stands, World};
-use crate::judge::Bad;
-use crate::sim::State;
+use super::reference::replica::Entry;
+use super::reference::{self, bad, Reference, Said, Seen};
+use super::simulated::{Ran, SimulatedDevice, Stands};
+use crate::finding::Bad;
 
 /// How a life went.
 #[derive(Debug, Default)]
@@ -36,14 +35,14 @@ pub struct Ended {
 /// A life that goes on.
 pub(super) struct Run<'a> {
     pub(super) life: &'a Life,
-    pub(super) world: World,
+    pub(super) device: SimulatedDevice,
     pub(super) reference: Reference,
     built: Vec<Option<Result<Embedded, String>>>,
     pub(super) ended: Ended,
     /// What each database is after the last event, for an application: it may open it.
     pub(super) ready: Vec<bool>,
     /// The file of each database that somebody has kept.
-    kept: Vec<Option<Vec<u8>>>,
+    pub(super) kept: Vec<Option<Vec<u8>>>,
     /// Main's bytes at an earlier boot.
     pub(super) earlier: Vec<Option<Vec<u8>>>,
     /// The files' bytes before the last run.
@@ -61,8 +60,8 @@ pub(super) struct Run<'a> {
 pub fn run(life: &Life, cuts: u64, tell: &mut dyn FnMut(&str)) -> Ended {
     let mut run = Run {
         life,
-        world: World::new(),
-        reference: Reference::new(&life.product),
+        device: SimulatedDevice::new(),
+        reference: Reference::new(&life.product, &life.images),
         built: vec![None; life.images.len()],
         ended: Ended::default(),
         ready: vec![false; life.product.databases.len()],
@@ -90,16 +89,17 @@ impl Run<'_> {
     fn event(&mut self, number: usize, event: &Event) -> Result<(), Bad> {
         match event {
             Event::Boot { firmware, asked } => self.switched_on(*firmware, asked),
-            Event::Rows { database, seed, count, journal, killed, fixed } => {
+            Event::Rows { database, seed, count, large, fixed, .. } => {
                 if !self.ready[*database] {
                     return Ok(());
                 }
-                let wanted =
-                    fixed.clone().unwrap_or_else(|| self.statements(*database, *seed, *count));
+                let wanted = fixed
+                    .clone()
+                    .unwrap_or_else(|| self.statements(*database, *seed, (*count, *large)));
                 if let Event::Rows { fixed, .. } = &mut self.ended.fixed[number] {
                     *fixed = Some(wanted.clone());
                 }
-                self.application(*database, &wanted, *journal, *killed)
+                self.application(event, &wanted)
             }
             Event::Keep { database } => {
                 self.keep(*database);
@@ -109,11 +109,18 @@ impl Run<'_> {
                 self.put_back(*database);
                 Ok(())
             }
-            Event::Damage { database, harm, seed } => {
-                self.damage(*database, *harm, *seed);
+            Event::Damage { database, damage, seed } => {
+                self.damage(*database, *damage, *seed);
                 Ok(())
             }
-            Event::Refinery { done } => self.refinery(*done),
+            Event::Forget { database } => {
+                self.forget(*database);
+                Ok(())
+            }
+            Event::Refinery { done, wide } => self.refinery(*done, *wide),
+            Event::Tool { done, before, said, unfinished } => {
+                self.tool(*done, before, *said, *unfinished)
+            }
         }
     }
 
@@ -143,9 +150,9 @@ impl Run<'_> {
             Asked::Boot => {
                 self.restart();
                 self.remember();
-                let state = (self.cuts > 0).then(|| self.world.state().swept());
+                let state = (self.cuts > 0).then(|| self.device.state().swept());
                 self.boot(image, &embedded, asked, &["run"])?;
-                if self.reference.known.iter().any(|known| known.harm.is_some()) {
+                if self.reference.known.iter().any(|known| known.damage.is_some()) {
                     return self.settle(image, &embedded);
                 }
                 if let Some(state) = state.filter(|_| self.effects > 0) {
@@ -164,6 +171,7 @@ impl Run<'_> {
                 self.boot(image, &embedded, asked, &["purge", "--db", &name, "--yes"])?;
             }
             Asked::Rollback(one, to) => self.rollback(image, &embedded, *one, *to)?,
+            Asked::Migrate(all) => self.migrate(image, &embedded, *all)?,
             Asked::MarkGood => self.mark_good(image, &embedded)?,
             Asked::SnapshotCreate => self.snapshot_create(&embedded)?,
             Asked::Rehearse => self.rehearse(image, &embedded)?,
@@ -178,7 +186,7 @@ impl Run<'_> {
         percent: u64,
     ) -> Result<(), Bad> {
         self.restart();
-        let (state, path) = (self.world.state(), self.database(0).path());
+        let (state, path) = (self.device.state(), self.database(0).path());
         let size = |side: &str| {
             state.read_file(&format!("{path}{side}")).map_or(0, |bytes| bytes.len() as u64)
         };
@@ -186,15 +194,15 @@ impl Run<'_> {
         if !alone || size("") == 0 {
             return Ok(());
         }
-        self.world.leave(size("") * percent / 100);
+        self.device.leave(size("") * percent / 100);
         self.boot(image, embedded, &Asked::Tight(percent), &["run"])?;
-        self.world.make_room();
+        self.device.make_room();
         Ok(())
     }
 
     /// A page of this time may come back later.
     fn remember(&mut self) {
-        let state = self.world.state();
+        let state = self.device.state();
         for (number, database) in self.life.product.databases.iter().enumerate() {
             if self.earlier[number].is_none() {
                 self.earlier[number] = state.read_file(&database.path());
@@ -203,7 +211,7 @@ impl Run<'_> {
     }
 
     pub(super) fn restart(&mut self) {
-        self.world.restart(|_| {}, false);
+        self.device.restart(|_| {}, false);
         self.ready.iter_mut().for_each(|ready| *ready = false);
     }
 
@@ -237,8 +245,8 @@ impl Run<'_> {
         }
         let ways = self.reference.allowed(&life.product, firmware, asked);
         self.before =
-            life.product.databases.iter().map(|database| self.world.bytes(database)).collect();
-        let ran = self.world.command(embedded, words);
+            life.product.databases.iter().map(|database| self.device.bytes(database)).collect();
+        let ran = self.device.command(embedded, words);
         self.effects = ran.effects;
         self.ended.boots += 1;
         self.ended.exits.push(ran.exit);
@@ -254,15 +262,15 @@ impl Run<'_> {
                 }
                 return bad(promise::SAYS, format!("the report has no {}", database.name));
             };
-            let stood = self.world.stands(&database.path());
+            let stood = self.device.stands(&database.path());
             let seen = self.seen(&ran, one, database, &stood);
             let mine: Vec<&Migration> = firmware.parts[number].migrations(database);
-            if self.reference.known[number].harm.is_some() {
-                self.after_harm(number, &mine, asked, one, &seen)?;
+            if self.reference.known[number].damage.is_some() {
+                self.after_damage(number, &mine, asked, one, &seen)?;
                 if seen.exit == 11 {
                     // Said: what is there now is what there is.
                     let entries = mine.iter().map(|migration| Entry::of(migration)).collect();
-                    self.reference.known[number].book = seen.observed(entries);
+                    self.reference.known[number].replica = seen.observed(entries);
                 }
                 continue;
             }
@@ -308,12 +316,12 @@ impl Run<'_> {
             &life.product,
             ran.exit,
             &runs,
-            self.world.published().as_ref(),
+            self.device.published().as_ref(),
         )?;
         if self.second {
-            return Ok(());
+            return self.stale_ready_files(embedded, report);
         }
-        let status = self.world.command(embedded, &["status", "--json"]);
+        let status = self.device.command(embedded, &["status", "--json"]);
         let document: serde_json::Value = serde_json::from_str(&status.said).unwrap_or_default();
         if status.effects > 0 {
             return bad(promise::QUIET, format!("status made {} effects", status.effects));
@@ -322,32 +330,64 @@ impl Run<'_> {
         if report.exit == 0 {
             return Ok(());
         }
-        reference::metrics(
-            &self.world.command(embedded, &["status", "--format", "prometheus"]).said,
+        let bytes: Vec<u128> =
+            life.product.databases.iter().map(|database| self.device.bytes(database)).collect();
+        let doctor = self.device.command(embedded, &["doctor", "--json"]);
+        let examined: serde_json::Value = serde_json::from_str(&doctor.said).unwrap_or_default();
+        let after: Vec<u128> =
+            life.product.databases.iter().map(|database| self.device.bytes(database)).collect();
+        if after != bytes {
+            return bad(promise::QUIET, "doctor has changed a database");
+        }
+        reference::examined(doctor.exit, &examined)?;
+        metrics(
+            &self.device.command(embedded, &["status", "--format", "prometheus"]).said,
             &document,
         )
+    }
+
+    /// A ready file that says another version than the database's is not believed.
+    fn stale_ready_files(&mut self, embedded: &Embedded, report: &RunReport) -> Result<(), Bad> {
+        let [database] = self.life.product.databases.as_slice() else { return Ok(()) };
+        let Some(version) =
+            report.databases.first().filter(|one| one.usable).and_then(|one| one.version)
+        else {
+            return Ok(());
+        };
+        for (text, wanted) in [(version, 0), (version - 1, 3), (version + 1, 3)] {
+            let exit = self.device.with_ready(embedded, database, &format!("{text}\n"));
+            if exit != wanted {
+                return bad(
+                    promise::SAYS,
+                    format!(
+                        "at version {version}, the ready file says {text}, and `ready` exits {exit}"
+                    ),
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Each database and each snapshot is what the reference knows.
     fn everything_stands(&self) -> Result<(), Bad> {
         for (number, database) in self.life.product.databases.iter().enumerate() {
-            standing(
-                &self.reference.known[number],
-                database,
-                &self.world.stands(&database.path()),
-            )?;
-            let (snapshots, quarantine) = self.world.kept(database);
+            self.reference.standing(number, database, &self.device.stands(&database.path()))?;
+            let (snapshots, quarantine) = self.device.kept(database);
             for name in snapshots {
                 let path = format!("{}/snapshots/{name}", database.state());
-                self.reference.copies(number, &name, &self.world.stands(&path))?;
+                self.reference.copies(number, &name, &self.device.stands(&path))?;
             }
             let known = &self.reference.known[number];
             if let Some(folder) = known
                 .loss
                 .as_ref()
-                .filter(|folder| known.harm.is_none() && !quarantine.contains(folder))
+                .filter(|folder| known.damage.is_none() && !quarantine.contains(folder))
             {
-                let what = format!("{}: quarantine/{folder} has what the last loss took, and is gone: {quarantine:?}", database.name);
+                let what = format!(
+                    "{}: quarantine/{folder} has what the last loss took, and is gone: \
+                     {quarantine:?}",
+                    database.name
+                );
                 return bad(promise::NO_SILENT_LOSS, what);
             }
         }
@@ -372,8 +412,8 @@ impl Run<'_> {
             usable: one.usable,
             version: one.version,
             backup: one.backup.strip_prefix("snapshots/").map(str::to_owned),
-            copies: self.world.kept(database).0,
-            ready: self.world.ready(database),
+            copies: self.device.kept(database).0,
+            ready: self.device.ready(database),
             stands: stood,
             effects: ran.effects,
             folder: one
@@ -381,7 +421,7 @@ impl Run<'_> {
                 .as_ref()
                 .and_then(|folder| folder.strip_prefix("quarantine/"))
                 .map(str::to_owned),
-            set_aside: folder.map(|path| self.world.stands(&path)),
+            set_aside: folder.map(|path| self.device.stands(&path)),
         }
     }
 
@@ -389,125 +429,5 @@ impl Run<'_> {
         let migrations = firmware.parts[number].migrations(self.database(number));
         let mine: Vec<Entry> = migrations.into_iter().map(Entry::of).collect();
         self.reference.forget_tries(number, &mine);
-    }
-
-    /// What an application would do here.
-    fn statements(&self, database: usize, seed: u64, count: usize) -> Vec<String> {
-        let mut dice = Dice::new(seed);
-        let Some(book) = &self.reference.known[database].book else { return Vec::new() };
-        let known = tables(book.connection()).unwrap_or_default();
-        if known.is_empty() {
-            return Vec::new();
-        }
-        (0..count)
-            .map(|_| {
-                let table = dice.pick(&known).clone();
-                application(&mut dice, &table)
-            })
-            .collect()
-    }
-
-    fn application(
-        &mut self,
-        number: usize,
-        wanted: &[String],
-        journal: Option<&str>,
-        killed: bool,
-    ) -> Result<(), Bad> {
-        let path = self.database(number).path();
-        let Some(book) = &self.reference.known[number].book else { return Ok(()) };
-        let mut left = None;
-        let world = &self.world;
-        let ended = world.application(&path, |connection| {
-            if let Some(mode) = journal {
-                connection.pragma_update(None, "journal_mode", mode).map_err(|error| error.to_string())?;
-            }
-            connection.execute_batch("PRAGMA synchronous = EXTRA; PRAGMA wal_autocheckpoint = 0").map_err(|error| error.to_string())?;
-            for statement in wanted {
-                let (here, there) = (book.application(statement), answer(connection, statement));
-                if here != there {
-                    return Err(format!("an application is answered {there:?}, and should be {here:?}: {statement}"));
-                }
-            }
-            if killed {
-                let _ = connection.execute_batch("BEGIN; CREATE TABLE unfinished(x); INSERT INTO unfinished VALUES (zeroblob(9000))");
-                left = Some(world.state());
-            }
-            Ok(())
-        });
-        match ended {
-            Ok(Ok(())) => {}
-            Ok(Err(what)) | Err(what) => return bad(promise::OLD_OR_NEW, what),
-        }
-        if let Some(state) = left {
-            self.world.continued(&state);
-            self.ready.iter_mut().for_each(|ready| *ready = false);
-        }
-        let stands = self.world.stands(&path);
-        if let Stands::Whole(whole) = &*stands {
-            self.reference.known[number].journal.clone_from(&whole.journal);
-        }
-        standing(&self.reference.known[number], self.database(number), &stands)
-    }
-
-    fn keep(&mut self, number: usize) {
-        let path = self.database(number).path();
-        let state = self.world.state();
-        let beside = ["-wal", "-journal"].iter().any(|side| {
-            state.read_file(&format!("{path}{side}")).is_some_and(|bytes| !bytes.is_empty())
-        });
-        if let Some(bytes) = state.read_file(&path).filter(|_| !beside) {
-            let known = &mut self.reference.known[number];
-            known.kept = known.book.clone();
-            self.kept[number] = Some(bytes);
-        }
-    }
-
-    /// By a person, while the device is off: the file alone, and nothing beside it.
-    fn put_back(&mut self, number: usize) {
-        let path = self.database(number).path();
-        let known = &mut self.reference.known[number];
-        let (Some(kept), Some(bytes)) = (known.kept.clone(), self.kept[number].clone()) else {
-            return;
-        };
-        known.book = Some(kept);
-        self.restart();
-        let change = |state: &mut State| {
-            state.put_file(&path, &bytes);
-            for side in ["-wal", "-journal", "-shm"] {
-                if state.read_file(&format!("{path}{side}")).is_some() {
-                    state.put_file(&format!("{path}{side}"), b"");
-                }
-            }
-        };
-        self.world.restart(change, false);
-        if let Stands::Whole(whole) = &*self.world.stands(&path) {
-            self.reference.known[number].journal.clone_from(&whole.journal);
-        }
-    }
-
-    fn refinery(&mut self, done: usize) -> Result<(), Bad> {
-        let database = self.database(0);
-        let migrations: Vec<&Migration> = database.migrations.iter().take(done).collect();
-        let (path, table) = (
-            database.path(),
-            database
-                .key("history_table")
-                .unwrap_or("refinery_schema_history")
-                .trim_matches('"')
-                .to_owned(),
-        );
-        let Ok(book) = Book::empty().migrated(&migrations) else { return Ok(()) };
-        let made = self.world.refinery(&path, &table, &migrations);
-        if let Err(why) = made {
-            return bad(
-                promise::BUILD,
-                format!("refinery cannot do what the reference has done: {why}"),
-            );
-        }
-        let known = &mut self.reference.known[0];
-        known.book = Some(book.of_refinery());
-        known.journal = "delete".to_owned();
-        Ok(())
     }
 }

@@ -1,5 +1,7 @@
-//! Owns making a bad life smaller: events, databases, keys, migrations, statements and rows go as long as the same promise is broken.
-//! Promises: what is left is bad in the same way, and still a product that its build accepts where the whole one was.
+//! Owns making a bad life smaller: events, databases, keys, migrations, statements and rows go as
+//! long as the same promise is broken.
+//! Promises: what is left is bad in the same way, and still a product that its build accepts where
+//! the whole one was.
 //! Never invents anything that the life did not have.
 
 use std::time::Instant;
@@ -7,7 +9,7 @@ use std::time::Instant;
 use super::firmware;
 use super::product::{Event, Life, Migration};
 use super::run::run;
-use crate::judge::Bad;
+use crate::finding::Bad;
 
 /// Lives that are tried for one that is bad.
 const TRIES_MAX: u32 = 900;
@@ -207,12 +209,12 @@ impl Shrink {
             }
             let plain = matches!(
                 &self.best.events[place],
-                Event::Rows { killed: false, journal: None, .. }
+                Event::Rows { killed: false, journal: None, careless: false, .. }
             );
             if !plain {
                 smaller |= self.change(|life| {
-                    if let Event::Rows { killed, journal, .. } = &mut life.events[place] {
-                        (*killed, *journal) = (false, None);
+                    if let Event::Rows { killed, journal, careless, .. } = &mut life.events[place] {
+                        (*killed, *journal, *careless) = (false, None, false);
                     }
                 });
             }
@@ -232,6 +234,6 @@ fn without(life: &mut Life, gone: usize) {
         event.renumber(&|database| database - usize::from(database > gone));
     }
     if life.product.databases.len() == 1 {
-        life.product.databases[0].keys.retain(|(key, _)| *key != "together");
+        life.product.databases[0].keys.retain(|(key, _)| *key != "group");
     }
 }

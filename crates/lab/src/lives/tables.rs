@@ -1,10 +1,11 @@
-//! Owns a look at the schema of an open database: its tables and their columns, as SQLite itself tells them.
+//! Owns a look at the schema of an open database: its tables and their columns, as SQLite itself
+//! tells them.
 //! Promises: only what belongs to the product; nothing is changed.
 //! Never parses SQL.
 
 use rusqlite::Connection;
 
-use super::dice::quoted;
+use super::rng::quoted;
 
 /// A column.
 #[derive(Debug, Clone)]
@@ -19,6 +20,8 @@ pub struct Column {
     pub key: i64,
     /// It is computed.
     pub generated: bool,
+    /// The table and the column that it refers to.
+    pub parent: Option<(String, String)>,
 }
 
 /// A table.
@@ -49,10 +52,12 @@ impl Table {
 
 /// All of them, by name.
 pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
-    let sql = "SELECT l.name, l.strict, s.sql FROM pragma_table_list l JOIN sqlite_schema s ON s.name = l.name AND s.type = 'table' \
-        WHERE l.schema = 'main' AND l.type = 'table' AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-        AND l.name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' \
-            AND l.name NOT LIKE '%schema\\_history' ESCAPE '\\' AND l.name NOT IN ('transaction', 'values') ORDER BY l.name";
+    let sql = "SELECT l.name, l.strict, s.sql FROM pragma_table_list l JOIN sqlite_schema s ON \
+               s.name = l.name AND s.type = 'table' WHERE l.schema = 'main' AND l.type = 'table' \
+               AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND l.name NOT LIKE 'bootmigrate\\_%' \
+               ESCAPE '\\' AND l.name NOT LIKE '%schema\\_history' ESCAPE '\\' AND l.name NOT IN \
+               ('transaction', 'values', 'schema_migrations', '_sqlx_migrations', \
+               '__diesel_schema_migrations', 'goose_db_version') ORDER BY l.name";
     let mut statement = connection.prepare(sql)?;
     let found = statement.query_map([], |row| {
         Ok(Table { name: row.get(0)?, columns: Vec::new(), strict: row.get(1)?, sql: row.get(2)? })
@@ -68,9 +73,22 @@ pub fn tables(connection: &Connection) -> rusqlite::Result<Vec<Table>> {
                 default: row.get(4)?,
                 key: row.get(5)?,
                 generated: row.get::<_, i64>(6)? > 1,
+                parent: None,
             })
         })?;
         table.columns = columns.collect::<rusqlite::Result<_>>()?;
+        let mut statement = connection
+            .prepare("SELECT \"from\", \"table\", \"to\" FROM pragma_foreign_key_list(?1)")?;
+        let mut rows = statement.query([&table.name])?;
+        while let Some(row) = rows.next()? {
+            let (from, parent, to): (String, String, Option<String>) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
+            if let (Some(column), Some(to)) =
+                (table.columns.iter_mut().find(|column| column.name == from), to)
+            {
+                column.parent = Some((parent, to));
+            }
+        }
     }
     Ok(found)
 }
@@ -142,4 +160,13 @@ fn parents_fit(connection: &Connection, all: &[Table], table: &str) -> rusqlite:
         }
     }
     Ok(true)
+}
+
+/// Virtual tables and what they are made by.
+pub fn virtual_tables(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let sql =
+        "SELECT name, sql FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%' ORDER BY name";
+    let mut statement = connection.prepare(sql)?;
+    let found = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    found.collect()
 }

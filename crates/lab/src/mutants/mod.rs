@@ -1,10 +1,12 @@
 //! Owns the mutants: each is put into a copy of the device's sources, compiled, and must be caught.
-//! Promises: says which check caught it, in which scenario and after how many states; one that survives fails the run.
+//! Promises: says which check caught it, in which scenario and after how many states; one that
+//! survives fails the run.
 //! Never touches the sources it was built from.
 
 // The build machine's own files, not a device's.
 #![allow(clippy::disallowed_methods)]
 
+mod edit;
 mod mutant_set;
 mod search;
 mod table;
@@ -27,7 +29,8 @@ const LAB: &str = env!("CARGO_MANIFEST_DIR");
 /// Which bugs, and how long each is looked for.
 #[derive(Debug, Args)]
 pub struct Wanted {
-    /// Only these: numbers or parts of names, `02,17` or `snapshot`; `lying` are those that need no compiler
+    /// Only these: numbers or parts of names, `02,17` or `snapshot`; `lying` are those that need no
+    /// compiler
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Distinct states of each scenario, as `scripts/test --long` asks for
@@ -50,7 +53,7 @@ pub struct Wanted {
     table: Option<PathBuf>,
 }
 
-/// One bug: a patch of the sources, or a storage that lies.
+/// One bug: a mutant of the sources, or a storage that lies.
 #[derive(Debug, Clone)]
 pub struct Bug {
     name: String,
@@ -60,11 +63,11 @@ pub struct Bug {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Patch(PathBuf),
+    Sources(PathBuf),
     LyingStorage(lying::Flaw),
 }
 
-/// What the head of a patch says: where to look first.
+/// What the head of a mutant says: where to look first.
 #[derive(Debug, Clone, Default)]
 struct Hints {
     scenarios: Vec<String>,
@@ -102,7 +105,7 @@ fn apply_all(wanted: &Wanted) -> Result<usize, String> {
     let began = Instant::now();
     let waiting = Mutex::new(bugs.iter());
     let outcomes: Mutex<Vec<MutantOutcome>> = Mutex::default();
-    let first = match bugs.iter().any(|bug| matches!(bug.kind, Kind::Patch(_))) {
+    let first = match bugs.iter().any(|bug| matches!(bug.kind, Kind::Sources(_))) {
         true => Some(MutantSet::make()?),
         false => None,
     };
@@ -127,7 +130,10 @@ fn apply_all(wanted: &Wanted) -> Result<usize, String> {
     let broken = outcomes.iter().filter(|outcome| outcome.caught.is_err()).count();
     let (mutants, seconds) = (bugs.len(), began.elapsed().as_secs());
     let survived = outcomes.len() - caught - broken;
-    println!("{mutants} mutants, {caught} caught, {survived} survived, {broken} could not be applied, in {seconds} s");
+    println!(
+        "{mutants} mutants, {caught} caught, {survived} survived, {broken} could not be applied, \
+         in {seconds} s"
+    );
     Ok(mutants - caught)
 }
 
@@ -181,9 +187,8 @@ fn apply(bug: &Bug, set: Option<&MutantSet>, wanted: &Wanted) -> Result<Option<C
             };
             search.everywhere(&bug.hints)
         }
-        (Kind::Patch(patch), Some(set)) => {
-            let mutant = set.apply(patch);
-            let found = mutant.and_then(|()| set.build()).and_then(|program| {
+        (Kind::Sources(mutant), Some(set)) => {
+            let found = set.apply(mutant).and_then(|()| set.build()).and_then(|program| {
                 let search = Search {
                     program: &program,
                     states: wanted.states,
@@ -193,10 +198,10 @@ fn apply(bug: &Bug, set: Option<&MutantSet>, wanted: &Wanted) -> Result<Option<C
                 };
                 search.everywhere(&bug.hints)
             });
-            set.revert(patch)?;
+            set.revert(mutant)?;
             found
         }
-        (Kind::Patch(_), None) => Err("there is no working copy".into()),
+        (Kind::Sources(_), None) => Err("there is no working copy".into()),
     }
 }
 
@@ -206,7 +211,7 @@ fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
         fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut found: Vec<PathBuf> =
         entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "patch"));
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "mutant"));
     found.sort();
     let mut bugs: Vec<Bug> = lying::ALL
         .iter()
@@ -221,7 +226,7 @@ fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
             path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let text =
             fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        bugs.push(Bug { name, kind: Kind::Patch(path), hints: hints(&text) });
+        bugs.push(Bug { name, kind: Kind::Sources(path), hints: hints(&text) });
     }
     let only = |bug: &Bug| {
         wanted.only.is_empty()
@@ -234,10 +239,11 @@ fn chosen(wanted: &Wanted) -> Result<Vec<Bug>, String> {
     Ok(bugs)
 }
 
-/// Lines `scenario: NAME`, `faults: NAME`, `concurrent: NAME`, `test: NAME` and `files: COUNT` before the first hunk.
+/// Lines `scenario: NAME`, `faults: NAME`, `concurrent: NAME`, `test: NAME` and `files: COUNT`
+/// before the first edit.
 fn hints(text: &str) -> Hints {
     let mut hints = Hints::default();
-    for line in text.lines().take_while(|line| !line.starts_with("diff ")) {
+    for line in text.lines().take_while(|line| !line.starts_with("in ")) {
         match line.split_once(": ") {
             Some(("scenario", name)) => hints.scenarios.push(name.trim().to_owned()),
             Some((command @ ("faults" | "concurrent"), name)) => {

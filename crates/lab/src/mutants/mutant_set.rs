@@ -1,6 +1,7 @@
 //! Owns a working copy of the tree and what is compiled from it.
-//! Promises: what does not change is compiled once a copy; every command ends, by itself or by its limit.
-//! Never leaves a patch in place for the next one.
+//! Promises: what does not change is compiled once a copy; every command ends, by itself or by its
+//! limit.
+//! Never leaves a mutant in place for the next one.
 
 #![allow(clippy::disallowed_methods)]
 
@@ -8,18 +9,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use super::edit::{edits, Edit};
 use super::LAB;
 
-/// A bug that makes a boot endless must not make the run endless. Many times what a scenario takes on a busy machine.
+/// A bug that makes a boot endless must not make the run endless. Many times what a scenario takes
+/// on a busy machine.
 const COMMAND_SECONDS_MAX: u32 = 1800;
 /// What `timeout` says when its time is over.
 const TIMED_OUT: i32 = 124;
 /// Address space of a command: an endless boot also has an endless log.
 const COMMAND_KIB_MAX: u64 = 8 << 20;
 
-/// The device is not optimised, so that nothing of it is inlined into the lab: with a bug in it (which changes what a
-/// function does, never a type) only the device is compiled again, and the lab around it linked again. SQLite and the
-/// other dependencies are those of the profile, and so are taken from what this program was built with.
+/// The device is not optimised, so that nothing of it is inlined into the lab: with a bug in it
+/// (which changes what a function does, never a type) only the device is compiled again, and the
+/// lab around it linked again. SQLite and the other dependencies are those of the profile, and so
+/// are taken from what this program was built with.
 const CHEAPLY: [&str; 4] = [
     "profile.lab.package.bootmigrate.opt-level=0",
     "profile.lab.package.bootmigrate.codegen-units=16",
@@ -47,12 +51,16 @@ impl MutantSet {
         // A file whose content is the same keeps its time, so that it is not compiled again.
         let copy = format!(
             "set -e; cd '{root}'; new=$(mktemp -d); trap 'rm -rf \"$new\"' EXIT
-             git ls-files -co --exclude-standard -z | while IFS= read -r -d '' file; do [ ! -e \"$file\" ] || printf '%s\\0' \"$file\"; done \
-               | xargs -0 cp -d --parents -t \"$new\"
-             cd '{tree}'; find . -type f -o -type l | while IFS= read -r file; do [ -L \"$new/$file\" ] || [ -e \"$new/$file\" ] || rm -f \"$file\"; done
+             git ls-files -co --exclude-standard -z | while IFS= read -r -d '' file; do [ ! \
+             -e \"$file\" ] || printf '%s\\0' \"$file\"; done | xargs -0 cp -d --parents \
+             -t \"$new\"
+             cd '{tree}'; find . -type f -o -type l | while IFS= read -r file; do [ \
+             -L \"$new/$file\" ] || [ -e \"$new/$file\" ] || rm -f \"$file\"; done
              cd \"$new\"; find . -type f -o -type l | while IFS= read -r file; do
-               [ -L \"$file\" ] && [ \"$(readlink \"$file\")\" = \"$(readlink \"{tree}/$file\")\" ] && continue
-               cmp -s \"$file\" \"{tree}/$file\" || {{ mkdir -p \"{tree}/$(dirname \"$file\")\"; rm -f \"{tree}/$file\"; cp -dT \"$file\" \"{tree}/$file\"; }}
+               [ -L \"$file\" ] && [ \"$(readlink \"$file\")\" = \"$(readlink \"{tree}/$file\")\" \
+             ] && continue
+               cmp -s \"$file\" \"{tree}/$file\" || {{ mkdir -p \"{tree}/$(dirname \"$file\")\"; \
+             rm -f \"{tree}/$file\"; cp -dT \"$file\" \"{tree}/$file\"; }}
              done",
             root = root.display(),
             tree = tree.display()
@@ -65,7 +73,8 @@ impl MutantSet {
         Ok(set)
     }
 
-    /// Another one for this job, with all that was compiled: only the two commands have to know where they are.
+    /// Another one for this job, with all that was compiled: only the two commands have to know
+    /// where they are.
     pub fn again(&self, job: usize) -> Result<MutantSet, String> {
         let (first, base) = (base(0), base(job));
         succeed(Command::new("rm").arg("-rf").arg(&base))?;
@@ -78,28 +87,28 @@ impl MutantSet {
         Ok(set)
     }
 
-    /// Puts a patch in. Every line around a change must be as it was, or it would be another bug.
-    pub fn apply(&self, patch: &Path) -> Result<(), String> {
-        let mut command = Command::new("patch");
-        command
-            .current_dir(&self.tree)
-            .args(["-p1", "--quiet", "--fuzz=0", "--no-backup-if-mismatch", "-i"])
-            .arg(patch);
-        succeed(&mut command).map(|_| ())
+    /// Changes the sources as the mutant says.
+    pub fn apply(&self, mutant: &Path) -> Result<(), String> {
+        for edit in edits_of(mutant)? {
+            let file = self.tree.join(&edit.file);
+            let failed = |error: std::io::Error| format!("{}: {error}", file.display());
+            let made = edit.apply(&fs::read_to_string(&file).map_err(failed)?)?;
+            fs::write(&file, made).map_err(failed)?;
+        }
+        Ok(())
     }
 
-    /// The files that a patch names are again what they are in the tree that was copied.
-    pub fn revert(&self, patch: &Path) -> Result<(), String> {
-        let text =
-            fs::read_to_string(patch).map_err(|error| format!("{}: {error}", patch.display()))?;
-        for file in text.lines().filter_map(|line| line.strip_prefix("+++ b/")) {
-            let copied = fs::copy(root().join(file), self.tree.join(file));
+    /// The files that a mutant names are again what they are in the tree that was copied.
+    pub fn revert(&self, mutant: &Path) -> Result<(), String> {
+        for Edit { file, .. } in edits_of(mutant)? {
+            let copied = fs::copy(root().join(&file), self.tree.join(&file));
             copied.map_err(|error| format!("{file}: {error}"))?;
         }
         Ok(())
     }
 
-    /// Compiles everything once, without a bug, and keeps the two commands that a bug needs: one compiles the device, one links.
+    /// Compiles everything once, without a bug, and keeps the two commands that a bug needs: one
+    /// compiles the device, one links.
     fn compile(&self) -> Result<(), String> {
         // What is fresh is not compiled, and then cargo does not say how.
         succeed(
@@ -179,7 +188,8 @@ impl MutantSet {
         Ok(self.target.join("lab/deps").join(program_name(&self.recipe())?))
     }
 
-    /// Runs one test (`NAME`, or `kills/NAME`) with the real program on real files; the last lines of one that fails.
+    /// Runs one test (`NAME`, or `kills/NAME`) with the real program on real files; the last lines
+    /// of one that fails.
     pub fn test(&self, name: &str) -> Result<Option<String>, String> {
         let (test, name) = name.split_once('/').unwrap_or(("integration", name));
         let cargo = |arguments: &[&str]| {
@@ -212,6 +222,12 @@ impl MutantSet {
     }
 }
 
+fn edits_of(mutant: &Path) -> Result<Vec<Edit>, String> {
+    fs::read_to_string(mutant)
+        .map(|text| edits(&text))
+        .map_err(|error| format!("{}: {error}", mutant.display()))
+}
+
 fn base(job: usize) -> PathBuf {
     Path::new(LAB)
         .ancestors()
@@ -233,7 +249,8 @@ fn program_name(recipe: &Path) -> Result<String, String> {
     name.map(str::to_owned).ok_or_else(|| "the linker's command names no program".into())
 }
 
-/// The dependencies that this program was built with, where it is of the same profile; else they are compiled.
+/// The dependencies that this program was built with, where it is of the same profile; else they
+/// are compiled.
 fn take_what_is_compiled(target: &Path) {
     let Ok(program) = std::env::current_exe() else { return };
     let Some(built) = program.parent().filter(|folder| folder.ends_with("lab")) else { return };

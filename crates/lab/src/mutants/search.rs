@@ -1,4 +1,5 @@
-//! Owns the search for one bug: what `scripts/test --long` runs, in an order that finds most bugs early, until the first bad state.
+//! Owns the search for one bug: what `scripts/test --long` runs, in an order that finds most bugs
+//! early, until the first bad state.
 //! Promises: nothing of the slice is left out before a bug counts as survived.
 //! Never looks at the bug itself.
 
@@ -14,7 +15,8 @@ use crate::sim::lying::Flaw;
 
 /// Failing calls, until the first scenario that is bad.
 const FAULTS: [&str; 5] = ["faults", "--json", "--stop", "--calls", "11"];
-/// The same where a head names the scenario: `scripts/test --long` lets every call of that one fail.
+/// The same where a head names the scenario: `scripts/test --long` lets every call of that one
+/// fail.
 const EVERY_CALL: [&str; 5] = ["faults", "--json", "--stop", "--calls", "1"];
 /// What a tally counts: states, and runs beside or against something.
 const COUNTED: [&str; 5] = ["distinct", "runs", "applications", "migrators", "states"];
@@ -48,7 +50,8 @@ pub struct Search<'a> {
     pub set: Option<&'a MutantSet>,
 }
 
-/// What a sweep over damaged files has found. One that hangs in a case ends itself; one that only takes too long has judged nothing.
+/// What a sweep over damaged files has found. One that hangs in a case ends itself; one that only
+/// takes too long has judged nothing.
 fn files_of(output: &Output, by: String, before: &mut u64) -> Result<Option<Caught>, String> {
     if timed_out(output) || output.status.code() == Some(USAGE) {
         let why = if timed_out(output) {
@@ -68,7 +71,8 @@ fn files_of(output: &Output, by: String, before: &mut u64) -> Result<Option<Caug
 }
 
 impl Search<'_> {
-    /// Where the hints point, then every scenario: with the outcomes that need no dice, with failing calls, with all states.
+    /// Where the hints point, then every scenario: with the outcomes that are not random, with
+    /// failing calls, with all states.
     pub fn everywhere(&self, hints: &Hints) -> Result<Option<Caught>, String> {
         let mut before = 0;
         for name in &hints.tests {
@@ -113,7 +117,7 @@ impl Search<'_> {
         Ok(None)
     }
 
-    /// Every scenario with the outcomes that need no dice.
+    /// Every scenario with the outcomes that are not random.
     pub fn plain(&self) -> Result<Option<Caught>, String> {
         let mut before = 0;
         for (name, _) in ALL {
@@ -193,7 +197,8 @@ impl Search<'_> {
         let text = String::from_utf8_lossy(&output.stdout);
         let Some(tally) = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok())
         else {
-            // A scenario whose situation cannot even be made: an older firmware's boot or the judge has stopped.
+            // A scenario whose situation cannot even be made: an older firmware's boot or the judge
+            // has stopped.
             let said: String = said.chars().take(SHOWN_CHARS_MAX).collect();
             return Ok(Some(Caught {
                 rule: format!("the situation can be made: {said}"),

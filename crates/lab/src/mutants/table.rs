@@ -46,7 +46,8 @@ pub fn write(
     let mut out = format!("{head}{MARK}\n\n");
     let caught = outcomes.iter().filter(|outcome| matches!(outcome.caught, Ok(Some(_)))).count();
     out.push_str(&format!(
-        "{} mutants, {caught} caught. Command: `bootmigrate-lab mutants --states {} --seed {}`, {} minutes.\n\n",
+        "{} mutants, {caught} caught. Command: `bootmigrate-lab mutants --states {} --seed {}`, {} \
+         minutes.\n\n",
         outcomes.len(),
         wanted.states,
         wanted.seed,

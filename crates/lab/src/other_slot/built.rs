@@ -1,5 +1,7 @@
-//! Owns the two programs: the firmware of today's sources, and that of each earlier commit named in `tests/slots-firmware.txt`.
-//! Promises: an earlier one is built from the commit itself, with its own lock file, once; where that cannot be, why in one sentence.
+//! Owns the two programs: the firmware of today's sources, and that of each earlier commit named in
+//! `tests/slots-firmware.txt`.
+//! Promises: an earlier one is built from the commit itself, with its own lock file, once; where
+//! that cannot be, why in one sentence.
 //! Never builds today's sources under an earlier name.
 
 use std::fs;

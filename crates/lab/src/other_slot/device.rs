@@ -1,5 +1,7 @@
-//! Owns the device as real files: a simulated state is written below a root, a firmware's folder beside it, and programs boot there.
-//! Promises: contents, folders, modes and second names are those of the state; what is read back is what stands there.
+//! Owns the device as real files: a simulated state is written below a root, a firmware's folder
+//! beside it, and programs boot there.
+//! Promises: contents, folders, modes and second names are those of the state; what is read back is
+//! what stands there.
 //! Never looks into a file: that is the judge's.
 
 use std::collections::{BTreeMap, HashMap};
@@ -8,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::device::Firmware;
+use crate::firmware::Firmware;
 use crate::scenarios::situations::empty;
 use crate::sim::hash::Hash128;
 use crate::sim::state::{Body, STORAGE};

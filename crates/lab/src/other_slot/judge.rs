@@ -1,5 +1,7 @@
-//! Owns the judgement of a device whose slots took turns on half-done work: the rules, on real files, by plain SQLite.
-//! Promises: looks after every boot of either slot; ends with a boot of today's that changes nothing.
+//! Owns the judgement of a device whose slots took turns on half-done work: the rules, on real
+//! files, by plain SQLite.
+//! Promises: looks after every boot of either slot; ends with a boot of today's that changes
+//! nothing.
 //! Never looks through one of the two programs.
 
 use std::fs;
@@ -9,20 +11,17 @@ use std::path::Path;
 use super::device::{below, footprint, Slot, SlotRun};
 use crate::bootlab::data_partition::look;
 use crate::dump::{difference, Stands};
-use crate::judge::Bad;
+use crate::finding::{bad, Bad};
+use crate::scenario::{End, Old};
 use crate::scenarios::slots::Slots;
-use crate::scenarios::{End, Old};
 
-/// Boots of one slot after another one's, the quiet one counted: two tries that were cut off, a repair, and the quiet one.
+/// Boots of one slot after another one's, the quiet one counted: two tries that were cut off, a
+/// repair, and the quiet one.
 const BOOTS_MAX: u32 = 4;
 /// Sets of files that may be kept: `quarantine_max`, and the one that the last boot has added.
 const KEPT_MAX: usize = 3;
 
 const HOME: &str = "data/product";
-
-fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
-    Err(Bad { rule, what: what.into() })
-}
 
 /// Which slot boots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +147,8 @@ impl<'a> Judge<'a> {
         Ok((ran, Some(end)))
     }
 
-    /// The earlier release has said that the database is newer: so it must be, whole, with every row.
+    /// The earlier release has said that the database is newer: so it must be, whole, with every
+    /// row.
     fn refused(&self, stands: &Stands, ran: &SlotRun) -> Result<(), Bad> {
         let Stands::Whole(dump) = stands else {
             return bad(
@@ -172,7 +172,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Today's code may fail as the scenario says; the old one stands. The earlier release has no reason to.
+    /// Today's code may fail as the scenario says; the old one stands. The earlier release has no
+    /// reason to.
     fn not_usable(
         &self,
         who: Who,

@@ -1,5 +1,7 @@
-//! Owns the sweep over two slots of different releases: today's run is cut, an earlier commit's program wakes up on what is left.
-//! Promises: half-done states of the simulated disk as real files; both programs are processes; a state comes back by its name.
+//! Owns the sweep over two slots of different releases: today's run is cut, an earlier commit's
+//! program wakes up on what is left.
+//! Promises: half-done states of the simulated disk as real files; both programs are processes; a
+//! state comes back by its name.
 //! Never cuts the earlier program: its states cannot be simulated.
 
 // The lab's own files, not a device's.
@@ -15,10 +17,11 @@ use std::process::{Command, ExitCode, Stdio};
 
 use clap::Args;
 
-use crate::device::Firmware;
-use crate::judge::Bad;
-use crate::power_cuts::{draw, logged, Logged, PLAIN};
-use crate::scenarios::plain;
+use crate::finding::Bad;
+use crate::firmware::Firmware;
+use crate::logged::{logged, Logged};
+use crate::power_cuts::{draw, PLAIN};
+use crate::scenario::plain;
 use crate::scenarios::situations::empty;
 use crate::scenarios::slots::{named, Made, Slots};
 use crate::sim::hash::Random;
@@ -265,7 +268,8 @@ impl Trial {
             if found % share.workers.max(1) != share.worker {
                 continue;
             }
-            // Every other device comes back to today's slot at once, and every third of all is cut once more there.
+            // Every other device comes back to today's slot at once, and every third of all is cut
+            // once more there.
             let turns =
                 Turns { patient: found % 2 == 0, second: (found % 3 == 0).then_some(second) };
             let (mut judge, mut nothing) = (None, |_: &str| {});
@@ -382,7 +386,10 @@ fn replay(name: &str, folder: &Path, today: &Path, earlier: &[(&str, PathBuf)]) 
         Some((slots, &program.1, point.parse::<CrashPoint>().ok()?, Turns::named(turns)?))
     });
     let Some((slots, program, point, turns)) = parsed else {
-        eprintln!("{name} is not the name of a state; write COMMIT/SITUATION@POINT+TURNS as a bad state is printed");
+        eprintln!(
+            "{name} is not the name of a state; write COMMIT/SITUATION@POINT+TURNS as a bad state \
+             is printed"
+        );
         return ExitCode::from(2);
     };
     let situation = folder.join("situation");

@@ -1,5 +1,6 @@
 //! Owns the figures of one situation.
-//! Promises: what is bad is counted, and the first of it described with the name that brings it back.
+//! Promises: what is bad is counted, and the first of it described with the name that brings it
+//! back.
 //! Never judges.
 
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Counts, TrialEnd};
-use crate::judge::Bad;
+use crate::finding::Bad;
 
 /// Bad states that are described.
 const DESCRIBED_MAX: usize = 5;
@@ -89,8 +90,15 @@ impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<30} {:>4} effects {:>5} states ({} cut twice) {:>6} boots ({} refused as newer) {:>4} bad",
-            self.situation, self.effects, self.states, self.second_cuts, self.boots, self.refusals, self.bad
+            "{:<30} {:>4} effects {:>5} states ({} cut twice) {:>6} boots ({} refused as newer) \
+             {:>4} bad",
+            self.situation,
+            self.effects,
+            self.states,
+            self.second_cuts,
+            self.boots,
+            self.refusals,
+            self.bad
         )?;
         let ends: Vec<String> =
             self.ends.iter().map(|(end, count)| format!("{end} {count}")).collect();

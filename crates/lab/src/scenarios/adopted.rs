@@ -1,16 +1,17 @@
 //! Owns the scenarios in which another tool made the database: it is taken over, and migrated.
-//! Promises: the tool's work is plain SQL and a number in the header; what must come out is computed by plain SQLite.
+//! Promises: the tool's work is plain SQL and a number in the header; what must come out is
+//! computed by plain SQLite.
 //! Never allows a loss.
 
 use super::catalogues::{firmware, sql_of, Version};
 use super::situations::{applied, empty, expected, ROWS};
 use super::upgraded::{new, scenario};
-use super::{Old, Scenario};
-use crate::device::MAIN;
 use crate::dump::take;
+use crate::firmware::MAIN;
+use crate::scenario::{Old, Scenario};
 use crate::sim::State;
 
-const ADOPT: &str = "adopt = \"user_version\"";
+const ADOPT: &str = "baseline = \"user_version\"";
 
 /// The tool's own work: the first migration's text, and its number.
 fn texts() -> [&'static str; 3] {

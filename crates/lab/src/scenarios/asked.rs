@@ -1,5 +1,7 @@
-//! Owns the scenarios of an operator's commands: snapshots made and restored, a rehearsal, a slot that is marked good.
-//! Promises: the situation before is one that boots have left; what a restore brings is computed by plain SQLite.
+//! Owns the scenarios of an operator's commands: snapshots made and restored, a rehearsal, a slot
+//! that is marked good.
+//! Promises: the situation before is one that boots have left; what a restore brings is computed by
+//! plain SQLite.
 //! Never allows a command to change rows that it was not asked to discard.
 
 use bootmigrate::boot::BootRequest;
@@ -11,9 +13,9 @@ use super::newer::{lived, Life};
 use super::replaced::{fails, restore_forward, restore_lost, restored, stays, with_snapshot};
 use super::situations::{applied, booted, cut_off, expected, managed, LATER, ROWS};
 use super::upgraded::{delete, new, scenario, take_over, wal_left};
-use super::{plain, End, Old, Scenario};
-use crate::device::MAIN;
-use crate::person::Run;
+use crate::firmware::MAIN;
+use crate::scenario::Run;
+use crate::scenario::{plain, End, Old, Scenario};
 use crate::sim::State;
 
 /// A file that a technician brings.
@@ -72,7 +74,8 @@ fn restoring(state: State, end: End) -> Scenario {
     Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..restore }
 }
 
-/// The snapshot of before the upgrade, migrated forward; the request does not come again after a cut.
+/// The snapshot of before the upgrade, migrated forward; the request does not come again after a
+/// cut.
 pub(super) fn snapshot_restore() -> Scenario {
     let state = with_snapshot();
     let name = state
@@ -86,7 +89,7 @@ pub(super) fn snapshot_restore() -> Scenario {
         operation: numbers.1.parse().unwrap(),
         ..Snapshot::default()
     };
-    let asked = BootRequest { request: Request::Restore(snapshot), token: String::new() };
+    let asked = BootRequest::of(Request::Restore(snapshot));
     Scenario { asked, ..restoring(state, restored(Version::Two)) }
 }
 
@@ -120,7 +123,8 @@ pub(super) fn rehearse_failing() -> Scenario {
     Scenario { run: Run::Rehearse, ..fails(Version::ThreeFails) }
 }
 
-/// What the next boot would repair is repaired on the copy alone: a snapshot in the place of a file that is not SQLite's.
+/// What the next boot would repair is repaired on the copy alone: a snapshot in the place of a file
+/// that is not SQLite's.
 pub(super) fn rehearse_restore() -> Scenario {
     Scenario { run: Run::Rehearse, ..restore_forward() }
 }

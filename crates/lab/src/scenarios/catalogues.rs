@@ -1,4 +1,5 @@
-//! Owns the migrations of the scenarios' firmware, small enough that a log has some hundred effects.
+//! Owns the migrations of the scenarios' firmware, small enough that a log has some hundred
+//! effects.
 //! Promises: constant; each firmware differs from the one before by what its scenario is about.
 //! Never read from a file.
 
@@ -6,26 +7,35 @@ use bootmigrate::catalog::{Catalog, Checksums, Directives, ForeignKeys, Migratio
 use bootmigrate::config::{self, DatabaseSettings, Source, UnknownKey};
 use bootmigrate_build as build;
 
-use crate::device::{Companion, Firmware, MAIN, OTHER};
+use crate::firmware::{Companion, Firmware, MAIN, OTHER};
 
 const V1: &str = "CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
-CREATE TABLE reading(id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL REFERENCES sensor(id) ON DELETE CASCADE, value INTEGER, note TEXT);\n\
-CREATE INDEX reading_by_value ON reading(value);\n";
-const V2: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAULT 'C';\nUPDATE reading SET value = value * 10;\n";
+                  CREATE TABLE reading(id INTEGER PRIMARY KEY, sensor INTEGER NOT NULL REFERENCES \
+                  sensor(id) ON DELETE CASCADE, value INTEGER, note TEXT);\n\
+                  CREATE INDEX reading_by_value ON reading(value);\n";
+const V2: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAULT 'C';\nUPDATE reading \
+                  SET value = value * 10;\n";
 /// A rebuild: with foreign keys on, its DROP would take every reading with it.
-const V3: &str = "CREATE TABLE sensor_new(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, place TEXT NOT NULL DEFAULT '');\n\
-INSERT INTO sensor_new(id, name) SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_new RENAME TO sensor;\n";
+const V3: &str =
+    "CREATE TABLE sensor_new(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, place TEXT NOT \
+     NULL DEFAULT '');\n\
+     INSERT INTO sensor_new(id, name) SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER \
+     TABLE sensor_new RENAME TO sensor;\n";
 /// Fails wherever there are two sensors; works on an empty database.
 const V3_CONSTRAINT: &str =
     "UPDATE reading SET value = value + 1;\nUPDATE sensor SET name = 'the same';\n";
 /// The same, with a text so long that the record of it fills more than one sector.
 const V3_MANY_WORDS: &str = concat!(
     "CREATE TRIGGER same BEFORE UPDATE ON sensor BEGIN SELECT raise(ABORT, '",
-    "two sensors of one name cannot be told apart by whoever reads the log of a season later, and a name that was given by ",
-    "hand is worth more than one that was made up by the firmware, so this migration would rather fail than choose between ",
-    "them, and it says so at length, because what is remembered of a failure must survive a power cut however long it is, ",
-    "and the reason of a replacement is written down before the replacement begins and again when it has been reported'); END;\n\
-UPDATE sensor SET name = 'the same';\nDROP TRIGGER same;\n"
+    "two sensors of one name cannot be told apart by whoever reads the log of a season later, and \
+     a name that was given by ",
+    "hand is worth more than one that was made up by the firmware, so this migration would rather \
+     fail than choose between ",
+    "them, and it says so at length, because what is remembered of a failure must survive a power \
+     cut however long it is, ",
+    "and the reason of a replacement is written down before the replacement begins and again when \
+     it has been reported'); END;\n\
+     UPDATE sensor SET name = 'the same';\nDROP TRIGGER same;\n"
 );
 /// Leaves readings without their sensor.
 const V3_FOREIGN_KEYS: &str =
@@ -38,24 +48,31 @@ const V2_BREAKS_VIEW: &str =
     "UPDATE reading SET value = value + 1;\nCREATE VIEW units AS SELECT unit FROM reading;\n";
 /// Nobody can write to it with foreign keys on.
 const V2_REFERS_TO_NOTHING: &str =
-    "UPDATE reading SET value = value + 1;\nCREATE TABLE badge(id INTEGER PRIMARY KEY, place INTEGER REFERENCES place(id));\n";
-/// Takes the readings of a sensor along, but not what an application adds meanwhile (of the first); and the wait for its violation ends
-/// with the file.
+    "UPDATE reading SET value = value + 1;\nCREATE TABLE badge(id INTEGER PRIMARY KEY, place \
+     INTEGER REFERENCES place(id));\n";
+/// Takes the readings of a sensor along, but not what an application adds meanwhile (of the first);
+/// and the wait for its violation ends with the file.
 const V3_ENFORCED: &str = "DELETE FROM sensor WHERE id = 2;\nPRAGMA defer_foreign_keys = ON;\n\
-INSERT INTO reading(id, sensor, value) VALUES (900, 900, 9);\nINSERT INTO sensor VALUES (900, 'late');\n";
-/// Each leaves in the connection what would change what the other does: a PRAGMA, and a table that hides a real one.
-const V2_LEAVES: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAULT 'C';\nPRAGMA case_sensitive_like = ON;\n\
-CREATE TEMP TABLE sensor(id, name);\n";
+                           INSERT INTO reading(id, sensor, value) VALUES (900, 900, 9);\nINSERT \
+                           INTO sensor VALUES (900, 'late');\n";
+/// Each leaves in the connection what would change what the other does: a PRAGMA, and a table that
+/// hides a real one.
+const V2_LEAVES: &str = "ALTER TABLE reading ADD COLUMN unit TEXT NOT NULL DEFAULT 'C';\nPRAGMA \
+                         case_sensitive_like = ON;\n\
+                         CREATE TEMP TABLE sensor(id, name);\n";
 const V3_MEETS: &str = "UPDATE sensor SET name = name || ' met' WHERE name LIKE 'SENSOR%';\n";
 /// The ways back of `unit` and `place`.
 const V2_DOWN: &str =
     "UPDATE reading SET value = value / 10;\nALTER TABLE reading DROP COLUMN unit;\n";
-const V3_DOWN: &str = "CREATE TABLE sensor_old(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);\n\
-INSERT INTO sensor_old SELECT id, name FROM sensor;\nDROP TABLE sensor;\nALTER TABLE sensor_old RENAME TO sensor;\n";
-/// Data migrations. Each adds to what is there: a row that a cut lets be met twice, or never, shows.
+const V3_DOWN: &str = "CREATE TABLE sensor_old(id INTEGER PRIMARY KEY, name TEXT NOT NULL \
+                       UNIQUE);\n\
+                       INSERT INTO sensor_old SELECT id, name FROM sensor;\nDROP TABLE \
+                       sensor;\nALTER TABLE sensor_old RENAME TO sensor;\n";
+/// Data migrations. Each adds to what is there: a row that a cut lets be met twice, or never,
+/// shows.
 pub const BATCH: &str =
-    "-- bootmigrate: batch\nUPDATE reading SET value = value + 1000, note = 'met' \
-WHERE id IN (SELECT id FROM reading WHERE note IS NOT 'met' ORDER BY id LIMIT 10);\n";
+    "-- bootmigrate: batch\nUPDATE reading SET value = value + 1000, note = 'met' WHERE id IN \
+     (SELECT id FROM reading WHERE note IS NOT 'met' ORDER BY id LIMIT 10);\n";
 /// See [`BATCH`].
 pub const TENFOLD: &str = "UPDATE reading SET value = value * 10;\n";
 const V3_DOWN_FAILS: &str =
@@ -65,7 +82,8 @@ const V3_VACUUM: &str =
     "-- bootmigrate: no-transaction\nUPDATE reading SET value = value + 1;\nVACUUM;\n";
 
 /// Half of it is SQL, and half of it Rust.
-const V3_CODE: &str = "-- bootmigrate: code revision=1\nALTER TABLE sensor ADD COLUMN place TEXT NOT NULL DEFAULT '';\n";
+const V3_CODE: &str = "-- bootmigrate: code revision=1\nALTER TABLE sensor ADD COLUMN place TEXT \
+                       NOT NULL DEFAULT '';\n";
 /// What the Rust of that does, and of one that then fails: both have written by then.
 const CODE: &str = "UPDATE reading SET value = value * 3; UPDATE sensor SET place = 'room ' || id;";
 const CODE_FAILS: &str =
@@ -88,11 +106,13 @@ pub enum Version {
     Two,
     /// Three.
     Three,
-    /// The same three, of which the later ones say that firmware of the first can still use their result.
+    /// The same three, of which the later ones say that firmware of the first can still use their
+    /// result.
     ThreeCompatible,
     /// The third breaks a constraint.
     ThreeFails,
-    /// The third breaks a constraint, and the product's hook answers that a snapshot is to be restored.
+    /// The third breaks a constraint, and the product's hook answers that a snapshot is to be
+    /// restored.
     ThreeFailsAndGoesBack,
     /// The third breaks a constraint, and says so at length.
     ThreeFailsAtLength,
@@ -283,7 +303,10 @@ pub fn two_slots(version: Version, lines: &str) -> Firmware {
 }
 
 fn with_slots(slots: &str, version: Version, lines: &str) -> Firmware {
-    let text = format!("slots = \"{slots}\"\n[databases.settings]\npath = \"{MAIN}\"\nbusy_timeout_s = 1\n{lines}\n");
+    let text = format!(
+        "slots = \"{slots}\"\n[databases.settings]\npath = \"{MAIN}\"\nbusy_timeout_s = \
+         1\n{lines}\n"
+    );
     let text: &'static str = Box::leak(text.into_boxed_str());
     let settings = config::read(Source { file: "bootmigrate.toml", text }, &[], UnknownKey::Refuse);
     let settings = settings.unwrap_or_else(|error| panic!("{error}"));

@@ -1,11 +1,12 @@
-//! Owns the scenarios in which each boot is followed by a `data run`: a batch in rounds, and what must run exactly once.
+//! Owns the scenarios in which each boot is followed by a `data run`: a batch in rounds, and what
+//! must run exactly once.
 //! Promises: what must come out is the same text, run by plain SQLite until it changes nothing.
 //! Never allows a loss, a snapshot or files in quarantine.
 
 use super::catalogues::{firmware, Version, BATCH, TENFOLD};
 use super::situations::{cut_off, expected, managed, LATER, ROWS};
 use super::upgraded::{new, scenario};
-use super::{Old, Scenario};
+use crate::scenario::{End, Old, Scenario};
 use crate::sim::State;
 
 /// Rounds of ten rows for 24 readings, and one that finds nothing.
@@ -24,7 +25,7 @@ fn after(initial: State, texts: &[&str], journal: &'static str) -> Scenario {
     // Whole rounds are all that a failing storage may leave; no boot may call that usable.
     for rounds in 1..=ROUNDS {
         let text = expected(Version::One, 1, &met[..texts.len() + rounds]);
-        scenario.ends.push(super::End { name: "so many rounds", exits: &[], ..new(text, journal) });
+        scenario.ends.push(End { name: "so many rounds", exits: &[], ..new(text, journal) });
     }
     scenario.snapshots.clear();
     scenario

@@ -1,5 +1,7 @@
-//! Owns the scenarios in which rows of a database that is replaced are kept: carried into a fresh one, put aside, or saved from a damaged one.
-//! Promises: which rows must be where is computed by plain SQLite, from the same texts and from the damaged page's own keys.
+//! Owns the scenarios in which rows of a database that is replaced are kept: carried into a fresh
+//! one, put aside, or saved from a damaged one.
+//! Promises: which rows must be where is computed by plain SQLite, from the same texts and from the
+//! damaged page's own keys.
 //! Never lets a row vanish that was not on the page that the scenario damaged.
 
 use rusqlite::{Connection, OpenFlags};
@@ -8,17 +10,20 @@ use super::catalogues::{checksum, firmware, sql_of, Version};
 use super::replaced::broken_header;
 use super::situations::{applied, cut_off, expected, managed, LATER, ROWS};
 use super::upgraded::scenario;
-use super::{End, Old, Scenario};
-use crate::device::MAIN;
 use crate::dump::{bytes_hash, take};
+use crate::firmware::MAIN;
+use crate::scenario::Run;
+use crate::scenario::{End, Old, Scenario};
 use crate::sim::{Sim, State};
 
 /// What somebody made by hand, and the third migration makes too.
 const BY_HAND: &str = "CREATE TABLE sensor_new(x);";
 /// Where the rows go that the third migration fails on, as they were at schema 1.
-const ASIDE: &str = "CREATE TABLE \"lost_reading\"(\"id\", \"sensor\", \"value\", \"note\"); \
-    CREATE TABLE \"lost_sensor\"(\"id\", \"name\"); \
-    INSERT INTO lost_reading SELECT id, sensor, value, note FROM old.reading; INSERT INTO lost_sensor SELECT id, name FROM old.sensor;";
+const ASIDE: &str = "CREATE TABLE \"lost_reading\"(/* rows of version 1, put aside by \
+                     bootmigrate */ \"id\", \"sensor\", \"value\", \"note\"); CREATE TABLE \
+                     \"lost_sensor\"(/* rows of version 1, put aside by bootmigrate */ \"id\", \
+                     \"name\"); INSERT INTO lost_reading SELECT id, sensor, value, note FROM \
+                     old.reading; INSERT INTO lost_sensor SELECT id, name FROM old.sensor;";
 
 fn before(journal: &str) -> State {
     managed(firmware(Version::One, ""), journal)
@@ -31,7 +36,8 @@ fn end(name: &'static str, text: String, journal: &'static str, loss: bool) -> E
 /// A precious database that is purged by its owner's word, and keeps its rows.
 fn carrying(version: Version, state: State, old: String, end: End) -> Scenario {
     let journal = end.journal;
-    // Started twice and cut off twice: the third start would be one too many, and the old database stays.
+    // Started twice and cut off twice: the third start would be one too many, and the old database
+    // stays.
     let stays = End { name: "old", text: old.clone(), journal, loss: false, exits: &[19], cuts: 2 };
     let old = Old::Whole(old);
     let carrying =
@@ -79,7 +85,8 @@ pub(super) fn purge_aside() -> Scenario {
     run(&ROWS
         .replace("INTO sensor", "INTO old.sensor")
         .replace("INTO reading", "INTO old.reading"));
-    run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)");
+    run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on \
+         TEXT, checksum TEXT)");
     for (index, (name, sql)) in sql_of(Version::ThreeFails).into_iter().enumerate() {
         run(sql);
         run(&format!(
@@ -108,13 +115,14 @@ pub(super) fn header_lost() -> Scenario {
 /// The first leaf of `reading` is no page any more; a migration is pending, whose check finds it.
 pub(super) fn salvage() -> Scenario {
     let mut state = before("delete");
-    let last = harm_first_leaf(&mut state);
+    let last = damage_first_leaf(&mut state);
     let gone: &'static str =
         Box::leak(format!("DELETE FROM reading WHERE id <= {last};").into_boxed_str());
     // What the index on `value` knows of them.
     let known = format!(
-        "CREATE TABLE \"lost_reading\"(\"id\", \"sensor\", \"value\", \"note\"); \
-         INSERT INTO lost_reading SELECT id, NULL, value, NULL FROM reading WHERE id <= {last};"
+        "CREATE TABLE \"lost_reading\"(/* rows of version 1, put aside by bootmigrate */ \"id\", \
+         \"sensor\", \"value\", \"note\"); INSERT INTO lost_reading SELECT id, NULL, value, NULL \
+         FROM reading WHERE id <= {last};"
     );
     let known: &'static str = Box::leak(known.into_boxed_str());
     let old = Old::Broken(bytes_hash(&state, MAIN));
@@ -125,8 +133,20 @@ pub(super) fn salvage() -> Scenario {
     Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..salvage }
 }
 
-/// Damages the first leaf of `reading`; the last row number on it, which its parent's first cell tells.
-fn harm_first_leaf(state: &mut State) -> u8 {
+/// The same for a bench: another file gets what can be read, and this one is as it was.
+pub(super) fn salvage_for_a_bench() -> Scenario {
+    Scenario { run: Run::Salvage, ..salvage() }
+}
+
+/// A scrub finds it and notes it; whatever becomes of the note, the boots after it repair as
+/// without one, and it does not stay.
+pub(super) fn scrubbed() -> Scenario {
+    Scenario { run: Run::Scrub, ..salvage() }
+}
+
+/// Damages the first leaf of `reading`; the last row number on it, which its parent's first cell
+/// tells.
+fn damage_first_leaf(state: &mut State) -> u8 {
     const PAGE_BYTES: usize = 4096;
     let mut bytes = state.read_file(MAIN).unwrap_or_default();
     let sim = Sim::from_state(state);

@@ -1,4 +1,5 @@
-//! Owns the scenarios: a situation before the boot, what the boot is asked, and every way it may end.
+//! Owns the scenarios: a situation before the boot, what the boot is asked, and every way it may
+//! end.
 //! Promises: what must come out is computed with plain SQLite, never with the device's code.
 //! Never says how the device gets there.
 
@@ -6,6 +7,7 @@ mod adopted;
 mod asked;
 pub mod catalogues;
 mod data;
+mod group;
 mod kept;
 mod lost;
 mod newer;
@@ -14,106 +16,10 @@ mod replaced;
 mod short;
 pub(crate) mod situations;
 pub mod slots;
-mod together;
-mod upgraded;
+pub(crate) mod upgraded;
+mod wiped;
 
-use bootmigrate::boot::BootRequest;
-use bootmigrate::decide::facts::Request;
-
-use crate::device::Firmware;
-use crate::person::Run;
-use crate::sim::{Lack, Options, State};
-
-/// What stood under the name before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Old {
-    /// Nothing.
-    Absent,
-    /// A whole database with this dump.
-    Whole(String),
-    /// Something else, with these bytes.
-    Broken(u128),
-}
-
-/// One way in which it may end.
-#[derive(Debug, Clone)]
-pub struct End {
-    /// In a word.
-    pub name: &'static str,
-    /// The dump of main.
-    pub text: String,
-    /// `journal_mode` of main.
-    pub journal: &'static str,
-    /// Rows that were committed are not in main.
-    pub loss: bool,
-    /// Exit codes of a quiet boot there.
-    pub exits: &'static [u8],
-    /// Only after this many cuts.
-    pub cuts: u32,
-}
-
-/// How the database that goes together with another stands: before, and after, where it may come there at all.
-#[derive(Debug, Clone)]
-pub struct Ends {
-    /// What stood there.
-    pub old: Old,
-    /// Its dump and its journal mode.
-    pub new: Option<(String, &'static str)>,
-}
-
-/// Something that there is too little of, for the run that is cut and the first boots after it. Then there is enough.
-#[derive(Debug, Clone, Copy)]
-pub struct Short {
-    /// Of what.
-    pub lack: Lack,
-    /// Boots after the first run that are short too.
-    pub boots: u32,
-}
-
-/// A situation, a request, and the ways it may end.
-#[derive(Clone)]
-pub struct Scenario {
-    /// Its name on the command line.
-    pub name: &'static str,
-    /// What boots.
-    pub firmware: Firmware,
-    /// What boots after a cut, where that is the other slot.
-    pub after_cut: Option<Firmware>,
-    /// What is durable before the first boot.
-    pub initial: State,
-    /// The device.
-    pub options: Options,
-    /// Of these wishes inodes and quota are gone after a while.
-    pub short: Option<Short>,
-    /// What the first run is.
-    pub run: Run,
-    /// What the first boot is asked.
-    pub asked: BootRequest,
-    /// What every boot after a cut is asked.
-    pub again: BootRequest,
-    /// What stood there.
-    pub old: Old,
-    /// How it may end.
-    pub ends: Vec<End>,
-    /// Exit codes that any boot on the way may have.
-    pub exits: &'static [u8],
-    /// Exit codes of a quiet boot that leaves the old one where it is, although it is broken.
-    pub stays: &'static [u8],
-    /// The boot that must be quiet, at the latest, counted after the cut.
-    pub quiet_by: u32,
-    /// Dumps that a snapshot may have.
-    pub snapshots: Vec<String>,
-    /// They must be whole; `false` where the situation began with one that is not.
-    pub snapshots_are_checked: bool,
-    /// How many there must be at rest.
-    pub snapshots_min: usize,
-    /// What files in quarantine may be.
-    pub quarantined: Vec<Old>,
-    /// How many of them there may be.
-    pub quarantines_max: usize,
-    /// How the database that goes together with it may end.
-    pub companion: Option<Ends>,
-}
+use crate::scenario::Scenario;
 
 type Build = fn() -> Scenario;
 
@@ -180,6 +86,8 @@ pub const ALL: &[(&str, Build)] = &[
     ("purge-aside", kept::purge_aside),
     ("salvage", kept::salvage),
     ("header-lost", kept::header_lost),
+    ("salvage-for-a-bench", kept::salvage_for_a_bench),
+    ("scrub", kept::scrubbed),
     ("bad-snapshot", replaced::bad_snapshot),
     ("newer", replaced::newer),
     ("newer-compatible", replaced::newer_compatible),
@@ -213,6 +121,13 @@ pub const ALL: &[(&str, Build)] = &[
     ("lost-retry", lost::retry),
     ("lost-retry-wal", lost::retry_wal),
     ("lost-drop", lost::drop_table),
+    ("lost-export", lost::export),
+    ("wipe", wiped::delete),
+    ("wipe-wal", wiped::wal),
+    ("wipe-hot", wiped::hot),
+    ("wipe-kept", wiped::kept),
+    ("wipe-damaged", wiped::damaged),
+    ("wipe-cut-off", wiped::cut_after_the_record),
     ("rehearse", asked::rehearse),
     ("rehearse-wal-left", asked::rehearse_wal_left),
     ("rehearse-take-over", asked::rehearse_take_over),
@@ -222,36 +137,16 @@ pub const ALL: &[(&str, Build)] = &[
     ("rehearse-lost", asked::rehearse_lost),
     ("rehearse-salvage", asked::rehearse_salvage),
     ("mark-good", asked::mark_good),
-    ("together", together::together),
-    ("together-wal", together::wal),
-    ("together-commits-last", together::commits_last),
-    ("together-first-boot", together::first_boot),
-    ("together-second-fails", together::second_fails),
-    ("together-first-fails", together::first_fails),
-    ("together-restore", together::restore),
-    ("together-restore-second-fails", together::restore_second_fails),
-    ("together-first-boot-second-fails", together::first_boot_second_fails),
+    ("group", group::together),
+    ("group-wal", group::wal),
+    ("group-commits-last", group::commits_last),
+    ("group-first-boot", group::first_boot),
+    ("group-second-fails", group::second_fails),
+    ("group-first-fails", group::first_fails),
+    ("group-restore", group::restore),
+    ("group-restore-second-fails", group::restore_second_fails),
+    ("group-first-boot-second-fails", group::first_boot_second_fails),
 ];
-
-impl Scenario {
-    /// The boot with this number is one of those for which there is too little.
-    pub fn is_short(&self, number: u32) -> bool {
-        self.short.is_some_and(|short| number <= short.boots)
-    }
-
-    /// The device at the boot with this number.
-    pub fn options_at(&self, number: u32) -> Options {
-        if self.short.is_none() || self.is_short(number) {
-            return self.options.clone();
-        }
-        Options { total_inodes: None, quota_bytes: None, ..self.options.clone() }
-    }
-
-    /// The firmware that boots after a cut.
-    pub fn then(&self) -> Firmware {
-        self.after_cut.unwrap_or(self.firmware)
-    }
-}
 
 /// The scenarios whose name has this in it.
 pub fn named(part: Option<&str>) -> Vec<Scenario> {
@@ -262,9 +157,4 @@ pub fn named(part: Option<&str>) -> Vec<Scenario> {
         .filter(|(name, _)| wanted(name))
         .map(|(name, build)| Scenario { name, ..build() })
         .collect()
-}
-
-/// A boot that nobody asked for anything.
-pub fn plain() -> BootRequest {
-    BootRequest { request: Request::Boot, token: String::new() }
 }

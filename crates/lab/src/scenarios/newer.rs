@@ -1,5 +1,7 @@
-//! Owns the scenarios in which newer firmware was here: the way back by its stored down SQL or a snapshot, and flips of the slots.
-//! Promises: what must come out is computed by plain SQLite from the same texts; rows may be missing only where the loss is said.
+//! Owns the scenarios in which newer firmware was here: the way back by its stored down SQL or a
+//! snapshot, and flips of the slots.
+//! Promises: what must come out is computed by plain SQLite from the same texts; rows may be
+//! missing only where the loss is said.
 //! Never lets the newer files go: they are in quarantine wherever an older database stands.
 
 use rusqlite::Connection;
@@ -7,12 +9,14 @@ use rusqlite::Connection;
 use super::catalogues::{checksum, down_of, firmware, sql_of, two_slots, Version};
 use super::situations::{applied, booted, cut_off, managed, ROWS};
 use super::upgraded::scenario;
-use super::{plain, End, Old, Scenario};
 use crate::dump::take;
+use crate::scenario::{plain, End, Old, Scenario};
 use crate::sim::State;
 
 /// What the application wrote under the newer firmware, and the older schema has room for.
-pub(super) const WRITTEN: &str = "INSERT INTO sensor(id, name) VALUES (5, 'later'); UPDATE reading SET value = value + 70 WHERE id < 9;";
+pub(super) const WRITTEN: &str =
+    "INSERT INTO sensor(id, name) VALUES (5, 'later'); UPDATE reading SET value = value + 70 WHERE \
+     id < 9;";
 /// And what it has none for.
 pub(super) const PLACES: &str = "UPDATE sensor SET place = 'roof' WHERE id < 3;";
 
@@ -37,7 +41,8 @@ fn lived_with(version: Version, life: &[Life<'_>]) -> String {
     let run =
         |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     run("PRAGMA foreign_keys = OFF");
-    run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)");
+    run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on \
+         TEXT, checksum TEXT)");
     let all = sql_of(version);
     for migration in life {
         match migration {
@@ -118,7 +123,8 @@ pub(super) fn downgrade_flip() -> Scenario {
     Scenario { after_cut: Some(two_slots(Version::Three, "")), ..scenario }
 }
 
-/// The power goes while the newer slot migrates, and the older slot boots: the old schema, or the way back from the new one.
+/// The power goes while the newer slot migrates, and the older slot boots: the old schema, or the
+/// way back from the new one.
 pub(super) fn upgrade_flip() -> Scenario {
     let made = managed(firmware(Version::One, ""), "delete");
     let old = lived(&[Life::Up(1), Life::Text(ROWS)]);
@@ -138,7 +144,8 @@ pub(super) fn upgrade_flip() -> Scenario {
     }
 }
 
-/// Made by firmware 1, upgraded by a firmware 3 whose way back does not work; firmware 1 comes back.
+/// Made by firmware 1, upgraded by a firmware 3 whose way back does not work; firmware 1 comes
+/// back.
 fn no_way_back(newer: Version, lines: &str) -> Scenario {
     let made = managed(firmware(Version::One, ""), "delete");
     let state = applied(&booted(&made, two_slots(newer, ""), &plain(), 1, 0), "delete", &[WRITTEN]);

@@ -1,5 +1,6 @@
-//! Owns the scenarios of what a person does with files in quarantine: delete, export, restore.
-//! Promises: what lies there was set aside by the product's own purge; what a restore brings is computed by plain SQLite.
+//! Owns the scenarios of what an operator does with files in quarantine: delete, export, restore.
+//! Promises: what lies there was set aside by the product's own purge; what a restore brings is
+//! computed by plain SQLite.
 //! Never allows a delete or an export to change the database that stands there.
 
 use bootmigrate::boot::BootRequest;
@@ -9,14 +10,14 @@ use super::catalogues::{firmware, Version};
 use super::replaced::{old_at_one, stays};
 use super::situations::{booted, cut_off, expected, managed, LATER, ROWS};
 use super::upgraded::{new, scenario};
-use super::{End, Old, Scenario};
-use crate::device::STATE;
-use crate::person::Run;
+use crate::firmware::STATE;
+use crate::scenario::Run;
+use crate::scenario::{End, Old, Scenario};
 use crate::sim::State;
 
-/// The one set that a purge by a person's word has left, and its number.
+/// The one set that a purge by an operator's word has left, and its number.
 fn purged(before: &State) -> (State, u64) {
-    let asked = BootRequest { request: Request::Purge, token: String::new() };
+    let asked = BootRequest::of(Request::Purge);
     let state = booted(before, firmware(Version::One, ""), &asked, 1, 11);
     let prefix = format!("{STATE}/quarantine/");
     let number = state
@@ -56,7 +57,7 @@ pub(super) fn delete_wal() -> Scenario {
         &cut_off(&managed(firmware(Version::One, ""), "wal"), "wal", &[LATER]),
         Run::QuarantineDelete,
         vec![old, Old::Absent],
-        "delete",
+        "wal",
     )
 }
 
@@ -66,7 +67,7 @@ pub(super) fn export() -> Scenario {
         &cut_off(&managed(firmware(Version::One, ""), "wal"), "wal", &[LATER]),
         Run::QuarantineExport,
         vec![old],
-        "delete",
+        "wal",
     )
 }
 
@@ -80,7 +81,7 @@ fn restoring(before: &State, rows: &[&str], journal: &'static str) -> Scenario {
         firmware(Version::One, ""),
         state,
         Old::Whole(fresh.clone()),
-        vec![end, stays(&fresh, &[0])],
+        vec![end, End { journal, ..stays(&fresh, &[0]) }],
     );
     let quarantined = vec![Old::Whole(fresh), Old::Whole(old.clone())];
     let restore = Scenario {

@@ -1,4 +1,5 @@
-//! Owns the scenarios in which a migration fails or a file is damaged: tries, purges, restores, new indexes.
+//! Owns the scenarios in which a migration fails or a file is damaged: tries, purges, restores, new
+//! indexes.
 //! Promises: rows may be missing only where the scenario's policy or request names the loss.
 //! Never leaves it open whether a loss is one.
 
@@ -9,9 +10,9 @@ use rusqlite::{Connection, OpenFlags};
 use super::catalogues::{firmware, Version};
 use super::situations::{applied, booted, cut_off, expected, managed, AUTO_VACUUM, LATER, ROWS};
 use super::upgraded::{new, scenario};
-use super::{plain, End, Old, Scenario};
-use crate::device::{Firmware, MAIN};
 use crate::dump::bytes_hash;
+use crate::firmware::{Firmware, MAIN};
+use crate::scenario::{plain, End, Old, Scenario};
 use crate::sim::state::STORAGE;
 use crate::sim::{Sim, State};
 
@@ -44,7 +45,7 @@ fn fresh(version: Version) -> End {
 }
 
 fn with_token(request: Request, token: &str) -> BootRequest {
-    BootRequest { request, token: token.to_owned() }
+    BootRequest { token: token.to_owned(), ..BootRequest::of(request) }
 }
 
 pub(super) fn fails(version: Version) -> Scenario {
@@ -101,12 +102,13 @@ pub(super) fn retry() -> Scenario {
 
 /// A failing migration of data that may be rebuilt; the snapshot before it is wanted all the same.
 fn purging(version: Version, state: State, old: String) -> Scenario {
-    let lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
+    let lines = "kind = \"rebuildable\"\nsnapshot = \"auto\"";
     let old = Old::Whole(old);
     let purging = scenario(firmware(version, lines), state, old.clone(), vec![fresh(version)]);
     let mut purging =
         Scenario { exits: &[0, 11], quarantined: vec![old], quarantines_max: 1, ..purging };
-    // Started twice and cut off twice: the third start would be one too many, and the old database stays.
+    // Started twice and cut off twice: the third start would be one too many, and the old database
+    // stays.
     let Old::Whole(text) = &purging.old else { return purging };
     purging.ends.push(End { cuts: 2, ..stays(text, &[19]) });
     purging
@@ -116,7 +118,8 @@ pub(super) fn failing_purge() -> Scenario {
     purging(Version::ThreeFails, before("delete"), old_at_one())
 }
 
-/// The reason fills more than a sector of the record, so that a torn update is half of one and half of another.
+/// The reason fills more than a sector of the record, so that a torn update is half of one and half
+/// of another.
 pub(super) fn failing_purge_at_length() -> Scenario {
     purging(Version::ThreeFailsAtLength, before("delete"), old_at_one())
 }
@@ -127,7 +130,7 @@ pub(super) fn failing_purge_wal_left() -> Scenario {
         cut_off(&before("wal"), "wal", &[LATER]),
         expected(Version::One, 1, &[ROWS, LATER]),
     );
-    purging.ends.iter_mut().filter(|end| end.name == "old").for_each(|end| end.journal = "wal");
+    purging.ends.iter_mut().for_each(|end| end.journal = "wal");
     purging
 }
 
@@ -178,11 +181,13 @@ pub(super) fn purge() -> Scenario {
     }
 }
 
-/// The old database has rows that only its WAL holds: the WAL must not stand beside the new main, and goes to quarantine with the old one.
+/// The old database has rows that only its WAL holds: the WAL must not stand beside the new main,
+/// and goes to quarantine with the old one.
 pub(super) fn purge_wal_left() -> Scenario {
     let old = expected(Version::One, 1, &[ROWS, LATER]);
     let mut purge = purge();
     purge.initial = cut_off(&before("wal"), "wal", &[LATER]);
+    purge.ends[0].journal = "wal";
     purge.ends[1] = End { journal: "wal", ..stays(&old, &[0]) };
     purge.snapshots = vec![old.clone()];
     purge.quarantined = vec![Old::Whole(old.clone())];
@@ -204,7 +209,8 @@ pub(super) fn purge_token() -> Scenario {
     Scenario { asked: asked.clone(), again: asked, ..purge }
 }
 
-/// Upgraded once, so that there is a snapshot of schema 1; the application went on; then the file broke.
+/// Upgraded once, so that there is a snapshot of schema 1; the application went on; then the file
+/// broke.
 pub(super) fn with_snapshot() -> State {
     with_snapshot_of(&before("delete"))
 }
@@ -239,7 +245,8 @@ pub(super) fn restore_forward() -> Scenario {
     scenario
 }
 
-/// A migration fails on a row that was written since the snapshot before the last upgrade, and the product's hook asks for that snapshot.
+/// A migration fails on a row that was written since the snapshot before the last upgrade, and the
+/// product's hook asks for that snapshot.
 pub(super) fn failing_goes_back() -> Scenario {
     let (lines, bad) = ("snapshots_max = 2", "INSERT INTO sensor VALUES (5, 'later');");
     let upgraded = booted(
@@ -262,8 +269,9 @@ pub(super) fn failing_goes_back() -> Scenario {
         vec![end],
     );
     failing.snapshots.push(expected(Version::One, 1, &[ROWS, MEND]));
-    // What the policy says: each try makes a copy, and of copies two are kept, so that after the second cut the one from before the
-    // upgrade may have gone; or there is no room to restore it in three tries.
+    // What the policy says: each try makes a copy, and of copies two are kept, so that after the
+    // second cut the one from before the upgrade may have gone; or there is no room to restore it
+    // in three tries.
     failing.ends.push(stays(&old, &[19]));
     Scenario {
         exits: &[0, 10, 11, 19],
@@ -286,7 +294,8 @@ pub(super) fn restore_lost() -> Scenario {
     lost(with_snapshot())
 }
 
-/// Its snapshot has a pointer map, of which a check says the same whether it is damaged or cannot be read.
+/// Its snapshot has a pointer map, of which a check says the same whether it is damaged or cannot
+/// be read.
 pub(super) fn restore_lost_auto_vacuum() -> Scenario {
     lost(with_snapshot_of(&applied(&before("delete"), "delete", &[AUTO_VACUUM])))
 }
@@ -371,7 +380,8 @@ pub(super) fn newer_rebuildable() -> Scenario {
     let scenario = came_back(Version::Three, "kind = \"rebuildable\"\non_newer = [\"purge\"]");
     let quarantined = vec![scenario.old.clone()];
     let mut ends = vec![fresh(Version::One)];
-    // Started twice and cut off twice: the third start would be one too many, and the newer one stays.
+    // Started twice and cut off twice: the third start would be one too many, and the newer one
+    // stays.
     if let Old::Whole(text) = &scenario.old {
         ends.push(End { cuts: 2, ..stays(text, &[19]) });
     }

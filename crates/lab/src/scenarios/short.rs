@@ -1,17 +1,20 @@
-//! Owns the scenarios in which inodes or a quota are used up while the file system has bytes free, until somebody makes room.
-//! Promises: the boots that are short leave the old database and say of what there is too little; the next one migrates.
+//! Owns the scenarios in which inodes or a quota are used up while the file system has bytes free,
+//! until somebody makes room.
+//! Promises: the boots that are short leave the old database and say of what there is too little;
+//! the next one migrates.
 //! Never leaves a device waiting for bytes: there were enough all the time.
 
 use super::catalogues::{firmware, Version};
 use super::situations::{empty, expected, managed, ROWS};
 use super::upgraded::{new, scenario};
-use super::{Old, Scenario, Short};
+use crate::scenario::{Old, Scenario, Short};
 use crate::sim::state::STORAGE;
 use crate::sim::{Lack, Options, State};
 
 const INODES: Short = Short { lack: Lack::Inodes, boots: 1 };
 const QUOTA: Short = Short { lack: Lack::Quota, boots: 1 };
-/// Bytes that are free all the time; so few that a file system of this size can lack what a run may remember.
+/// Bytes that are free all the time; so few that a file system of this size can lack what a run may
+/// remember.
 const FREE_BYTES: u64 = 4 << 20;
 /// What is left of a quota: a record and a copy of the database, or nearly.
 const NEARLY_BYTES: u64 = 20 << 10;
@@ -60,7 +63,7 @@ pub(super) fn few_inodes() -> Scenario {
 
 /// No copy is wanted, and a WAL cannot be made.
 pub(super) fn no_inodes_wal() -> Scenario {
-    inodes(0, upgrade("wal", "copy = \"never\""))
+    inodes(0, upgrade("wal", "snapshot = \"never\""))
 }
 
 pub(super) fn no_inodes_first_boot() -> Scenario {
@@ -76,5 +79,5 @@ pub(super) fn over_quota() -> Scenario {
 
 /// SQLite meets it.
 pub(super) fn nearly_over_quota() -> Scenario {
-    quota(NEARLY_BYTES, upgrade("delete", "copy = \"never\""))
+    quota(NEARLY_BYTES, upgrade("delete", "snapshot = \"never\""))
 }

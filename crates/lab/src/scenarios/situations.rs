@@ -1,23 +1,29 @@
-//! Owns the situations before a boot: a device that older firmware has run on, its application's rows, and what a cut left of both.
-//! Promises: made by the older firmware's own boot and by plain SQLite; rows that count as committed are those SQLite acknowledged.
+//! Owns the situations before a boot: a device that older firmware has run on, its application's
+//! rows, and what a cut left of both.
+//! Promises: made by the older firmware's own boot and by plain SQLite; rows that count as
+//! committed are those SQLite acknowledged.
 //! Never contains anything that the scenario's text does not say.
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::catalogues::{checksum, code_of, sql_of, Version, ENFORCED};
-use super::{plain, BootRequest};
-use crate::device::{switch_on, Firmware, MAIN};
+use crate::device::switch_on;
 use crate::dump::{take, Dump};
+use crate::firmware::{Firmware, MAIN};
+use crate::scenario::plain;
 use crate::sim::{Sim, State};
+use bootmigrate::boot::BootRequest;
 
 /// The application's rows at schema 1.
-pub const ROWS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4) \
-    INSERT INTO sensor SELECT i, 'sensor ' || i FROM n; \
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 24) \
-    INSERT INTO reading(id, sensor, value, note) SELECT i, 1 + i % 4, i * i, printf('%0220d', i) FROM n;";
+pub const ROWS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \
+                        4) INSERT INTO sensor SELECT i, 'sensor ' || i FROM n; WITH RECURSIVE n(i) \
+                        AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 24) INSERT INTO \
+                        reading(id, sensor, value, note) SELECT i, 1 + i % 4, i * i, \
+                        printf('%0220d', i) FROM n;";
 /// A change that the application was making when the power went.
 const UNFINISHED: &str =
-    "UPDATE reading SET value = -value, note = note || 'unfinished'; INSERT INTO sensor(id, name) VALUES (9, 'unfinished');";
+    "UPDATE reading SET value = -value, note = note || 'unfinished'; INSERT INTO sensor(id, name) \
+     VALUES (9, 'unfinished');";
 /// A change that the application made later.
 pub const LATER: &str =
     "INSERT INTO sensor VALUES (5, 'later'); UPDATE reading SET value = value + 7 WHERE id < 9;";
@@ -72,7 +78,8 @@ pub fn applied_to(path: &str, state: &State, journal: &str, texts: &[&str]) -> S
     sim.state().swept()
 }
 
-/// The application on this state: its last change is cut off in the middle, with the journal written.
+/// The application on this state: its last change is cut off in the middle, with the journal
+/// written.
 pub fn cut_off(state: &State, journal: &str, texts: &[&str]) -> State {
     let sim = Sim::from_state(state);
     let connection = open(MAIN, &sim, journal);
@@ -106,7 +113,8 @@ pub fn managed(firmware: Firmware, journal: &str) -> State {
     applied(&made, journal, &[ROWS])
 }
 
-/// What plain SQLite makes of the same: migrations up to `rows_at`, the texts, and the later migrations.
+/// What plain SQLite makes of the same: migrations up to `rows_at`, the texts, and the later
+/// migrations.
 pub fn expected(version: Version, rows_at: usize, texts: &[&str]) -> String {
     dump(version, rows_at, texts, usize::MAX).text
 }
@@ -117,7 +125,8 @@ pub fn dump(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -> D
     connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
     let run =
         |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
-    run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on TEXT, checksum TEXT)");
+    run("CREATE TABLE refinery_schema_history(version INTEGER PRIMARY KEY, name TEXT, applied_on \
+         TEXT, checksum TEXT)");
     for (index, (name, sql)) in sql_of(version).into_iter().enumerate() {
         if index == rows_at {
             texts.iter().for_each(|text| run(text));
@@ -146,7 +155,8 @@ pub fn dump(version: Version, rows_at: usize, texts: &[&str], up_to: usize) -> D
     take(&connection).unwrap()
 }
 
-/// A database that plain refinery has run on, up to `recorded` rows of history and `done` migrations.
+/// A database that plain refinery has run on, up to `recorded` rows of history and `done`
+/// migrations.
 pub fn of_refinery(version: Version, recorded: usize, done: usize) -> State {
     let mut folder = empty();
     folder.put_folder("/data/product");
@@ -155,7 +165,8 @@ pub fn of_refinery(version: Version, recorded: usize, done: usize) -> State {
     // As on a device whose product keeps them off: the rebuild would take every reading with it.
     let mut texts = vec![
         "PRAGMA foreign_keys = OFF".to_owned(),
-        "CREATE TABLE refinery_schema_history(version INT4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))"
+        "CREATE TABLE refinery_schema_history(version INT4 PRIMARY KEY, name VARCHAR(255), \
+         applied_on VARCHAR(255), checksum VARCHAR(255))"
             .to_owned(),
     ];
     for (index, (name, sql)) in all.iter().copied().enumerate().take(done) {

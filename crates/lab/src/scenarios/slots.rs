@@ -1,13 +1,16 @@
-//! Owns the situations in which the power goes, and the other slot, an earlier release, boots first on what is half done.
-//! Promises: both slots' firmware is said; every dump that either may call usable is computed by plain SQLite.
+//! Owns the situations in which the power goes, and the other slot, an earlier release, boots first
+//! on what is half done.
+//! Promises: both slots' firmware is said; every dump that either may call usable is computed by
+//! plain SQLite.
 //! Never asks one of the two programs what is right.
 
 use super::catalogues::{firmware, two_slots, Version};
 use super::newer::{self, back_again, lived, to_three, Life, PLACES, WRITTEN};
+use super::replaced;
 use super::situations::{applied, cut_off, empty, expected, managed, LATER, ROWS};
 use super::upgraded::{new, scenario};
-use super::{replaced, End, Old, Scenario};
-use crate::device::Firmware;
+use crate::firmware::Firmware;
+use crate::scenario::{End, Old, Scenario};
 use crate::sim::State;
 
 /// Who made the situation before.
@@ -160,11 +163,13 @@ fn restore_forward() -> Slots {
 
 /// Data that may be rebuilt: a migration that fails purges it, and what is newer is set aside.
 fn failing_purge() -> Slots {
-    let lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
-    let today = in_a_slot(replaced::failing_purge(), Version::ThreeFails, lines);
+    let today_lines = "kind = \"rebuildable\"\nsnapshot = \"auto\"";
+    // The earlier releases know the key by its former name alone.
+    let earlier_lines = "kind = \"rebuildable\"\ncopy = \"auto\"";
+    let today = in_a_slot(replaced::failing_purge(), Version::ThreeFails, today_lines);
     let earlier_ends =
         vec![end("old", life(&[ROWS], &[]), false), end("fresh", life(&[], &[]), true)];
-    slots(today, two_slots(Version::One, lines), earlier_ends)
+    slots(today, two_slots(Version::One, earlier_lines), earlier_ends)
 }
 
 /// An operator asked for it; both releases have the same migration.
@@ -180,7 +185,8 @@ fn purge_wal_left() -> Slots {
     slots(today, two_slots(Version::One, ""), ends)
 }
 
-/// Today's code is in the slot with the older migrations, and takes the database back; the earlier release has all three.
+/// Today's code is in the slot with the older migrations, and takes the database back; the earlier
+/// release has all three.
 fn downgrade() -> Slots {
     let texts = [WRITTEN, PLACES];
     let mut today = newer::downgrade_reduced();

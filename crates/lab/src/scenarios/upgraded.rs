@@ -1,4 +1,5 @@
-//! Owns the scenarios that end with the new schema and every row: first boots, upgrades, take-overs.
+//! Owns the scenarios that end with the new schema and every row: first boots, upgrades,
+//! take-overs.
 //! Promises: each differs from a plain upgrade by one thing, which its name says.
 //! Never allows a loss.
 
@@ -6,9 +7,10 @@ use super::catalogues::{firmware, Version};
 use super::situations::{
     applied, booted, cut_off, empty, expected, managed, of_refinery, AUTO_VACUUM, LATER, ROWS,
 };
-use super::{plain, End, Old, Scenario};
-use crate::device::{Firmware, MAIN};
-use crate::person::Run;
+use crate::dump::LeftOut;
+use crate::firmware::{Firmware, MAIN};
+use crate::scenario::Run;
+use crate::scenario::{plain, End, Old, Scenario};
 use crate::sim::{Options, State};
 
 /// Free bytes that are too few for a snapshot or for the transaction's journal.
@@ -18,7 +20,7 @@ const PUT_BACK: u32 = 7;
 /// Free bytes for several copies.
 const ROOM_BYTES: u64 = 256 << 10;
 
-pub(super) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<End>) -> Scenario {
+pub(crate) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<End>) -> Scenario {
     let snapshots = match &old {
         Old::Whole(text) => vec![text.clone()],
         Old::Absent | Old::Broken(_) => Vec::new(),
@@ -43,11 +45,13 @@ pub(super) fn scenario(firmware: Firmware, initial: State, old: Old, ends: Vec<E
         snapshots_min: 0,
         quarantined: Vec::new(),
         quarantines_max: 0,
+        left_out: LeftOut::default(),
+        bytes_allowed: 0,
         companion: None,
     }
 }
 
-pub(super) fn new(text: String, journal: &'static str) -> End {
+pub(crate) fn new(text: String, journal: &'static str) -> End {
     End { name: "new", text, journal, loss: false, exits: &[0], cuts: 0 }
 }
 
@@ -139,7 +143,8 @@ pub(super) fn quiet_wal_left() -> Scenario {
 
 pub(super) fn to_wal() -> Scenario {
     let mut scenario = upgrade("journal_mode = \"wal\"", before("delete"), &[ROWS], "wal");
-    // A cut between the commit and the change of the mode leaves the old mode for good: the schema is what was promised.
+    // A cut between the commit and the change of the mode leaves the old mode for good: the schema
+    // is what was promised.
     scenario.ends.push(End {
         name: "new, old mode",
         journal: "delete",
@@ -154,7 +159,8 @@ pub(super) fn to_delete() -> Scenario {
     scenario
 }
 
-/// An operator puts an older copy in the database's place after each upgrade, and once more before this one.
+/// An operator puts an older copy in the database's place after each upgrade, and once more before
+/// this one.
 pub(super) fn put_back() -> Scenario {
     let mut state = before("delete");
     let older = state.read_file(MAIN).unwrap_or_default();
@@ -169,14 +175,14 @@ pub(super) fn put_back() -> Scenario {
 
 /// No upgrade without a copy.
 pub(super) fn copy_always() -> Scenario {
-    upgrade("copy = \"always\"", before("delete"), &[ROWS], "delete")
+    upgrade("snapshot = \"always\"", before("delete"), &[ROWS], "delete")
 }
 
 /// The same where there is no room for the copy: the old one stays.
 pub(super) fn copy_always_full() -> Scenario {
     let state = before("delete");
     let used = state.used_bytes(crate::sim::state::STORAGE);
-    let mut scenario = upgrade("copy = \"always\"", state, &[ROWS], "delete");
+    let mut scenario = upgrade("snapshot = \"always\"", state, &[ROWS], "delete");
     let Old::Whole(text) = &scenario.old else { return scenario };
     scenario.ends = vec![End { name: "old", exits: &[14], ..new(text.clone(), "delete") }];
     scenario.options.total_bytes = Some(used + NEARLY_NOTHING_BYTES);

@@ -1,10 +1,13 @@
-//! Owns SQLite's memory: every allocation is counted, and one of them, or all from one on, can be refused.
-//! Promises: the system's own allocator behind it; what is refused is refused as SQLite's documentation says, with a null pointer.
+//! Owns SQLite's memory: every allocation is counted, and one of them, or all from one on, can be
+//! refused.
+//! Promises: the system's own allocator behind it; what is refused is refused as SQLite's
+//! documentation says, with a null pointer.
 //! Never refuses anything that was not asked for; never touches memory that Rust allocates.
 //!
 //! # Why this is sound
-//! `unsafe` is needed because SQLite takes its allocator as C functions. Ours call the ones that SQLite itself would have
-//! used, with the same arguments, or answer null, which both may always answer. They are set once, before SQLite starts.
+//! `unsafe` is needed because SQLite takes its allocator as C functions. Ours call the ones that
+//! SQLite itself would have used, with the same arguments, or answer null, which both may always
+//! answer. They are set once, before SQLite starts.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -56,7 +59,8 @@ pub fn install() -> Result<(), String> {
     BEHIND.get_or_init(|| Behind { allocate: allocate_behind, reallocate: reallocate_behind });
     methods.xMalloc = Some(allocate);
     methods.xRealloc = Some(reallocate);
-    // SAFETY: this verb takes a pointer to such a struct and copies it; the functions in it live as long as the process.
+    // SAFETY: this verb takes a pointer to such a struct and copies it; the functions in it live as
+    // long as the process.
     let set = unsafe {
         ffi::sqlite3_config(
             ffi::SQLITE_CONFIG_MALLOC,
@@ -66,10 +70,13 @@ pub fn install() -> Result<(), String> {
     if (got, set) == (ffi::SQLITE_OK, ffi::SQLITE_OK) {
         return Ok(());
     }
-    Err(format!("SQLite refuses another allocator (codes {got} and {set}): something has started it already"))
+    Err(format!(
+        "SQLite refuses another allocator (codes {got} and {set}): something has started it already"
+    ))
 }
 
-/// From now on allocations are counted from 0, and this one is refused; with `for_ever` every later one too.
+/// From now on allocations are counted from 0, and this one is refused; with `for_ever` every later
+/// one too.
 pub fn refuse(at: u64, for_ever: bool) {
     COUNT.store(0, Ordering::Relaxed);
     REFUSED.store(0, Ordering::Relaxed);
@@ -77,7 +84,8 @@ pub fn refuse(at: u64, for_ever: bool) {
     REFUSE_AT.store(at, Ordering::Relaxed);
 }
 
-/// Nothing is refused any more. How many allocations there were since, and how many of them were refused.
+/// Nothing is refused any more. How many allocations there were since, and how many of them were
+/// refused.
 pub fn stop() -> (u64, u64) {
     REFUSE_AT.store(u64::MAX, Ordering::Relaxed);
     (COUNT.load(Ordering::Relaxed), REFUSED.load(Ordering::Relaxed))

@@ -1,5 +1,7 @@
-//! Owns the bytes of simulated files: copy-on-write blocks that many disks share, and the bytes that one write carries.
-//! Promises: a clone copies no byte; equal contents have equal hashes, a hole and a block of zeros included.
+//! Owns the bytes of simulated files: copy-on-write blocks that many disks share, and the bytes
+//! that one write carries.
+//! Promises: a clone copies no byte; equal contents have equal hashes, a hole and a block of zeros
+//! included.
 //! Never knows a name, a folder or a sync.
 
 use std::ops::Range;
@@ -9,7 +11,8 @@ use super::hash::Hash128;
 
 /// Bytes in one block: what is shared between disks, and the unit in which space is used.
 pub const BLOCK_BYTES: usize = 4096;
-/// Bytes in one sector: a sector is written whole or not at all, a longer write can be torn between two.
+/// Bytes in one sector: a sector is written whole or not at all, a longer write can be torn between
+/// two.
 pub const SECTOR_BYTES: u64 = 512;
 
 /// The same, for sums with offsets.
@@ -93,7 +96,8 @@ impl Payload {
     }
 }
 
-/// A file's bytes. Bytes beyond the size are kept zero, so that equal contents are equal block for block.
+/// A file's bytes. Bytes beyond the size are kept zero, so that equal contents are equal block for
+/// block.
 #[derive(Clone, Default)]
 pub struct Content {
     size: u64,

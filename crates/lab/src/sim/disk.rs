@@ -228,7 +228,8 @@ impl File for SimFile {
             let copied = self.call(Call::Write, op, |model, caller, short| {
                 let node = model.handle(source.handle)?.node;
                 let round = if short { COPY_ROUND_BYTES / 2 } else { COPY_ROUND_BYTES };
-                // The file's last, partial block goes in a round of its own, so that whole blocks are shared.
+                // The file's last, partial block goes in a round of its own, so that whole blocks
+                // are shared.
                 let left = model.state.content(node)?.size().saturating_sub(done);
                 let length = if left > 4096 { left / 4096 * 4096 } else { left };
                 let payload = model.payload(node, done, length.min(round))?;

@@ -1,5 +1,6 @@
 //! Owns the log's line: one effect that changes what is durable or may become so.
-//! Promises: holds all that is needed to carry it out again on another disk; prints as one readable line.
+//! Promises: holds all that is needed to carry it out again on another disk; prints as one readable
+//! line.
 //! Never an effect of a volatile file system, a read, or a lock.
 
 use std::fmt;

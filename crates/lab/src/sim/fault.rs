@@ -171,7 +171,8 @@ impl Fault {
         Fault { at: Moment::Call(call), kind, for_ever }
     }
 
-    /// Is this the moment? `effects` and `calls` are those made so far; `logged` says whether this one may be logged.
+    /// Is this the moment? `effects` and `calls` are those made so far; `logged` says whether this
+    /// one may be logged.
     pub(super) fn is_due(&self, effects: u64, calls: u64, logged: bool) -> bool {
         match self.at {
             Moment::Effect(at) => logged && (effects == at || self.for_ever && effects > at),

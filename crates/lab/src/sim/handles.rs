@@ -8,8 +8,8 @@ use bootmigrate::device::disk::Lease;
 
 use super::locks::FileLock;
 use super::model::{Caller, Model};
+use super::options::LeaseSupport;
 use super::shared_memory::SharedLocks;
-use super::simulation::LeaseSupport;
 use super::state::{Body, Errno, Node, NodeId, STORAGE, VOLATILE};
 
 /// Stands for a file descriptor; never used again.
@@ -26,7 +26,8 @@ pub(super) struct Handle {
     /// SQLite's, not our own.
     pub sqlite: bool,
     pub lock: FileLock,
-    /// The kernel still knows of `lock`: no other handle of the process on this file was closed since.
+    /// The kernel still knows of `lock`: no other handle of the process on this file was closed
+    /// since.
     pub lock_in_kernel: bool,
     pub shared: Option<SharedLocks>,
     lease: Option<Lease>,
@@ -59,7 +60,8 @@ impl Model {
             .and_then(|handle| if handle.writable { Ok(handle) } else { Err(libc::EBADF) })
     }
 
-    /// Opens a file or, for reading, a folder. The caller's path is followed through symbolic links.
+    /// Opens a file or, for reading, a folder. The caller's path is followed through symbolic
+    /// links.
     pub fn open(&mut self, caller: &Caller<'_>, how: OpenHow) -> Result<HandleId, Errno> {
         if let Some(node) = self.waited_for(caller) {
             self.break_leases(node)?;
@@ -94,7 +96,8 @@ impl Model {
         Ok(self.add_handle(node, caller, how))
     }
 
-    /// A file without a name: gone with its handle, never logged. SQLite makes it with one, and takes that away.
+    /// A file without a name: gone with its handle, never logged. SQLite makes it with one, and
+    /// takes that away.
     pub fn open_nameless(&mut self, caller: &Caller<'_>) -> Result<HandleId, Errno> {
         self.room_for_a_file()?;
         let node = self.state.add(Node::new(STORAGE, 0o600, Body::File(Default::default())));
@@ -128,7 +131,8 @@ impl Model {
         id
     }
 
-    /// Closes. SQLite's locks of the same process on the same file are lost to other processes, as POSIX has it.
+    /// Closes. SQLite's locks of the same process on the same file are lost to other processes, as
+    /// POSIX has it.
     pub fn close(&mut self, id: HandleId) {
         let Some(closed) = self.handles.remove(&id) else { return };
         if !closed.sqlite {
@@ -174,9 +178,11 @@ impl Model {
         }
     }
 
-    // --- leases -----------------------------------------------------------------------------------------------
+    // --- leases
+    // ---------------------------------------------------------------------------------------------
 
-    /// An opener comes: a lease on the inode is broken and the opener turned away until it is released.
+    /// An opener comes: a lease on the inode is broken and the opener turned away until it is
+    /// released.
     fn break_leases(&mut self, node: NodeId) -> Result<(), Errno> {
         let mut held = false;
         for handle in
@@ -244,7 +250,8 @@ impl Model {
         })
     }
 
-    // --- flock ------------------------------------------------------------------------------------------------
+    // --- flock
+    // ---------------------------------------------------------------------------------------------
 
     pub fn try_flock(&mut self, id: HandleId) -> Result<bool, Errno> {
         let node = self.handle(id)?.node;

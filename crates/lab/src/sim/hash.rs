@@ -1,5 +1,7 @@
-//! Owns the 128-bit hash by which states of the disk are told apart, and the small random generator of the seeds.
-//! Promises: the same on every machine and in every run; ten million states without an expected collision.
+//! Owns the 128-bit hash by which states of the disk are told apart, and the small random generator
+//! of the seeds.
+//! Promises: the same on every machine and in every run; ten million states without an expected
+//! collision.
 //! Never used against an adversary.
 
 const KEYS: [u64; 4] =

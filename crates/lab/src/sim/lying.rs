@@ -1,5 +1,6 @@
 //! Owns a storage that lies: one lie a process, told through [`Disk`] or through SQLite's VFS.
-//! Promises: every call but the one that the lie is about goes through unchanged; without a lie nothing is wrapped.
+//! Promises: every call but the one that the lie is about goes through unchanged; without a lie
+//! nothing is wrapped.
 //! Never part of an ordinary run: the suite must notice each of these.
 
 use std::any::Any;

@@ -1,5 +1,7 @@
-//! Owns the outcomes that unsynced changes meet at a cut, and the enumerator that makes a state of each.
-//! Promises: an outcome has a name that can be printed, read back and replayed; all cuts before, between and after the effects.
+//! Owns the outcomes that unsynced changes meet at a cut, and the enumerator that makes a state of
+//! each.
+//! Promises: an outcome has a name that can be printed, read back and replayed; all cuts before,
+//! between and after the effects.
 //! Never judges a state: that is the scenario's oracle.
 
 use std::collections::HashSet;
@@ -82,7 +84,8 @@ pub struct OutcomePlan {
     pub random: u64,
     /// Their seed.
     pub seed: u64,
-    /// Each pending change alone lost and alone kept, each prefix of names; without it only the plain outcomes.
+    /// Each pending change alone lost and alone kept, each prefix of names; without it only the
+    /// plain outcomes.
     pub single: bool,
     /// Every subset where at most this many changes are pending (at most 20).
     pub exhaustive_up_to: u32,
@@ -273,7 +276,8 @@ pub struct Enumerator<'a> {
 }
 
 impl Enumerator<'_> {
-    /// Calls `visit` with each point and its state; a state can come more than once (see [`SeenStates`]).
+    /// Calls `visit` with each point and its state; a state can come more than once (see
+    /// [`SeenStates`]).
     pub fn each(&self, mut visit: impl FnMut(CrashPoint, State) -> ControlFlow<()>) {
         let mut replay = Replay::new(self.initial, self.order);
         for cut in 0..=self.log.len() {
@@ -408,8 +412,12 @@ impl FromStr for CrashPoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        parse(text)
-            .ok_or_else(|| format!("{text} is not the name of a crash state; write for example 12/kept/data=torn-first:3:1/names=kept"))
+        parse(text).ok_or_else(|| {
+            format!(
+                "{text} is not the name of a crash state; write for example \
+                 12/kept/data=torn-first:3:1/names=kept"
+            )
+        })
     }
 }
 

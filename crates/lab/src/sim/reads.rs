@@ -1,5 +1,7 @@
-//! Owns which of the bytes that a device was switched on with a run has seen, or left in place, sector by sector.
-//! Promises: never too few. Names, sizes and kinds are not its matter: [`State::shape`] has all of them.
+//! Owns which of the bytes that a device was switched on with a run has seen, or left in place,
+//! sector by sector.
+//! Promises: never too few. Names, sizes and kinds are not its matter: [`State::shape`] has all of
+//! them.
 //! Never changes what a run sees.
 
 use std::collections::BTreeMap;

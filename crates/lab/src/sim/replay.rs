@@ -164,8 +164,8 @@ impl Replay {
         }
     }
 
-    /// Which of `wanted` pending name effects can be durable together: in the kept order what follows a lost one is lost,
-    /// in the free order what follows a lost one on the same name is.
+    /// Which of `wanted` pending name effects can be durable together: in the kept order what
+    /// follows a lost one is lost, in the free order what follows a lost one on the same name is.
     pub fn possible_names(&self, wanted: impl Fn(usize) -> bool) -> Vec<bool> {
         let mut lost: Vec<&NameChange> = Vec::new();
         let mut kept = Vec::with_capacity(self.names.len());

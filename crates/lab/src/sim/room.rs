@@ -1,10 +1,13 @@
-//! Owns the room on the storage device: blocks, inodes and a quota, and which of them a write or a new file is refused for.
-//! Promises: a quota refuses with EDQUOT while `statvfs` has room; no inode with ENOSPC while bytes are free.
+//! Owns the room on the storage device: blocks, inodes and a quota, and which of them a write or a
+//! new file is refused for.
+//! Promises: a quota refuses with EDQUOT while `statvfs` has room; no inode with ENOSPC while bytes
+//! are free.
 //! Never refuses a second name of a file, or the removal of one.
 
 use super::content::BLOCK_BYTES;
 use super::model::Model;
-use super::simulation::{Options, Sim};
+use super::options::Options;
+use super::simulation::Sim;
 use super::state::{Errno, STORAGE};
 
 /// What there can be too little of.

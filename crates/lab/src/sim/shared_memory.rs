@@ -1,5 +1,6 @@
 //! Owns the WAL index that connections of one database share, and its eight locks.
-//! Promises: regions stay where they are while any connection uses them; the `-shm` file exists and has a size as with the unix VFS.
+//! Promises: regions stay where they are while any connection uses them; the `-shm` file exists and
+//! has a size as with the unix VFS.
 //! Never survives a cut: only the file's name and size may.
 
 use std::sync::atomic::AtomicU64;
@@ -127,7 +128,8 @@ impl Model {
         Ok(())
     }
 
-    /// A connection lets go; the last one frees the memory. Says which file the last one shall unlink, if it shall.
+    /// A connection lets go; the last one frees the memory. Says which file the last one shall
+    /// unlink, if it shall.
     pub fn unmap_shared(&mut self, id: HandleId) -> Result<Option<String>, Errno> {
         let handle = self.handle_mut(id)?;
         let node = handle.node;

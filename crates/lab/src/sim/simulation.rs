@@ -1,5 +1,7 @@
-//! Owns [`Sim`], the handle by which scenarios hold one simulation, and the gate through which every call goes.
-//! Promises: cheap to clone; a handle stands for one process; dropping the last one frees everything.
+//! Owns [`Sim`], the handle by which scenarios hold one simulation, and the gate through which
+//! every call goes.
+//! Promises: cheap to clone; a handle stands for one process; dropping the last one frees
+//! everything.
 //! Never holds the model's lock while a guest's step runs.
 
 use std::path::Path;
@@ -12,66 +14,11 @@ use super::effect::{Effect, SQLITE};
 use super::fault::{Call, Fault, FaultKind};
 use super::handles::HandleId;
 use super::model::{Due, Model, Planned};
+use super::options::Options;
 use super::reads::Mask;
 use super::room::Lack;
 use super::state::{Errno, State};
 use super::vfs::VfsName;
-
-/// What a device without special wishes is.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Bytes of the storage device; `None`: never full.
-    pub total_bytes: Option<u64>,
-    /// Files, folders and links that the storage device can hold; `None`: no limit.
-    pub total_inodes: Option<u64>,
-    /// Bytes that whoever owns these files may use, which `statvfs` does not show; `None`: no quota.
-    pub quota_bytes: Option<u64>,
-    /// An overwrite needs new blocks too (a copy-on-write file system).
-    pub copy_on_write: bool,
-    /// Mounted read-only.
-    pub read_only: bool,
-    /// A file can have a second name; not so on FAT and its like.
-    pub links: bool,
-    /// What the kernel says to a process that asks for a lease.
-    pub leases: LeaseSupport,
-    /// Paths that are mounts of their own: renaming over them or unlinking them is EBUSY.
-    pub busy_paths: Vec<String>,
-    /// Keep the log. Without it effects are only counted.
-    pub log: bool,
-    /// Seed of SQLite's `xRandomness`.
-    pub seed: u64,
-    /// Nanoseconds since 1970 at the start.
-    pub clock_ns: i128,
-}
-
-/// What the kernel says to a process that asks for a lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeaseSupport {
-    /// Granted where nobody else has the file open.
-    Granted,
-    /// EACCES: not the owner and no CAP_LEASE.
-    Denied,
-    /// EINVAL: this file system has none.
-    Unsupported,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            total_bytes: None,
-            total_inodes: None,
-            quota_bytes: None,
-            copy_on_write: false,
-            read_only: false,
-            links: true,
-            leases: LeaseSupport::Granted,
-            busy_paths: Vec::new(),
-            log: true,
-            seed: 1,
-            clock_ns: 1_000_000_000,
-        }
-    }
-}
 
 /// One process on one simulated device.
 #[derive(Clone)]
@@ -121,7 +68,8 @@ impl Sim {
         self.process.number
     }
 
-    /// The name under which SQLite reaches this device as this process. Stays valid as long as any clone lives.
+    /// The name under which SQLite reaches this device as this process. Stays valid as long as any
+    /// clone lives.
     pub fn vfs_name(&self) -> &'static str {
         self.process.vfs.get_or_init(|| VfsName::take(self)).as_str()
     }
@@ -187,17 +135,24 @@ impl Sim {
         model.lost_page = model.state.follow(path).ok().map(|(node, _)| (node, page * BLOCK));
     }
 
+    /// [`Sim::lose_page`] was called.
+    pub fn has_lost_page(&self) -> bool {
+        self.lock().lost_page.is_some()
+    }
+
     /// The failures that really happened, one sentence each.
     pub fn fired(&self) -> Vec<String> {
         self.lock().fired.clone()
     }
 
-    /// Things that no correct program does and that no error tells, one sentence each (POSIX locks dropped by a close).
+    /// Things that no correct program does and that no error tells, one sentence each (POSIX locks
+    /// dropped by a close).
     pub fn hazards(&self) -> Vec<String> {
         self.lock().hazards.clone()
     }
 
-    /// Runs a step of a guest just before the call that would make this effect; it gets this process's handle.
+    /// Runs a step of a guest just before the call that would make this effect; it gets this
+    /// process's handle.
     pub fn at_effect(&self, effect: u64, op: impl FnOnce(&Sim) + Send + 'static) {
         self.lock().guests.push((Due::Effect(effect), Box::new(op)));
     }
@@ -233,7 +188,8 @@ impl Sim {
         self.lock().options.read_only = read_only;
     }
 
-    /// The first half of an `open` that has to wait for a lease: looks the name up and breaks the lease.
+    /// The first half of an `open` that has to wait for a lease: looks the name up and breaks the
+    /// lease.
     ///
     /// The next open of this path by this process gets what the name stood for now.
     pub fn begin_open(&self, path: impl AsRef<Path>) -> std::io::Result<()> {
@@ -241,7 +197,8 @@ impl Sim {
         waiting.map_err(std::io::Error::from_raw_os_error)
     }
 
-    /// The process ends: its handles, locks and leases go; SQLite connections that are still held can do nothing more.
+    /// The process ends: its handles, locks and leases go; SQLite connections that are still held
+    /// can do nothing more.
     pub fn end(&self) {
         self.lock().end_process(self.process.number);
     }
@@ -271,8 +228,8 @@ impl Sim {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every call comes in here: the guest's step that is due runs first, then the call fails if it shall.
-    /// `Ok((model, true))`: a write that must be cut short.
+    /// Every call comes in here: the guest's step that is due runs first, then the call fails if it
+    /// shall. `Ok((model, true))`: a write that must be cut short.
     pub(super) fn enter(
         &self,
         call: Call,

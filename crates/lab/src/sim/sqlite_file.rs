@@ -1,5 +1,7 @@
-//! Owns SQLite's side of the simulation without a pointer: what each VFS method does and which code it returns.
-//! Promises: the same system calls, in the same order and with the same codes, as SQLite's own unix VFS on Linux.
+//! Owns SQLite's side of the simulation without a pointer: what each VFS method does and which code
+//! it returns.
+//! Promises: the same system calls, in the same order and with the same codes, as SQLite's own unix
+//! VFS on Linux.
 //! Never is cleverer than that VFS: a sync that SQLite leaves out is left out here.
 
 use std::sync::atomic::AtomicU64;
@@ -210,7 +212,8 @@ impl SqliteFile {
         done.map_or(ffi::SQLITE_IOERR_TRUNCATE, |()| ffi::SQLITE_OK)
     }
 
-    /// `xSync`: the file; the first time also the folder of a journal, whose failure the unix VFS overlooks.
+    /// `xSync`: the file; the first time also the folder of a journal, whose failure the unix VFS
+    /// overlooks.
     pub(super) fn sync(&mut self) -> Code {
         let flaw = lying::chosen();
         if flaw == Some(Flaw::JournalNames) {
@@ -316,7 +319,8 @@ impl SqliteFile {
         }
     }
 
-    /// `xShmUnmap`: the last connection unlinks the file where it shall; a failure is overlooked, as the unix VFS does.
+    /// `xShmUnmap`: the last connection unlinks the file where it shall; a failure is overlooked,
+    /// as the unix VFS does.
     pub(super) fn unmap_shared(&self, delete: bool) {
         let last = self.sim.lock().unmap_shared(self.handle);
         if let (Ok(Some(path)), true) = (last, delete) {

@@ -1,5 +1,6 @@
 //! Owns a tree of folders, files and links: what a disk holds at one moment.
-//! Promises: a clone is cheap; the hash is that of the durable tree as a walk sees it, never of numbers or times.
+//! Promises: a clone is cheap; the hash is that of the durable tree as a walk sees it, never of
+//! numbers or times.
 //! Never knows what is durable, who has a file open, or what may fail.
 
 use std::collections::btree_map::Entry;
@@ -200,7 +201,8 @@ impl State {
         Ok(Place { folder: ROOT, name: ".".into(), node: Some(ROOT) })
     }
 
-    /// What an absolute path stands for, the last symbolic link followed too, and its path without any.
+    /// What an absolute path stands for, the last symbolic link followed too, and its path without
+    /// any.
     pub fn follow(&self, path: &str) -> Result<(NodeId, String), Errno> {
         let mut path = path.to_owned();
         for _ in 0..SYMLINKS_MAX {
@@ -219,7 +221,8 @@ impl State {
         Err(libc::ELOOP)
     }
 
-    /// The first path under which a walk meets a node; empty for the root, `(no name)` for a nameless one.
+    /// The first path under which a walk meets a node; empty for the root, `(no name)` for a
+    /// nameless one.
     pub fn path_of(&self, id: NodeId) -> String {
         if id == ROOT {
             return String::new();
@@ -249,7 +252,8 @@ impl State {
         }
     }
 
-    /// Takes away what no path leads to, and everything on volatile devices; inode numbers start afresh.
+    /// Takes away what no path leads to, and everything on volatile devices; inode numbers start
+    /// afresh.
     pub fn swept(mut self) -> State {
         for node in self.nodes.values_mut().filter(|node| node.device == VOLATILE) {
             if let Body::Folder(entries) = &mut node.body {
@@ -279,14 +283,16 @@ impl State {
         self
     }
 
-    /// 128 bits over names, kinds, contents and which names are links of one file. Owner, mode and times do not count.
+    /// 128 bits over names, kinds, contents and which names are links of one file. Owner, mode and
+    /// times do not count.
     pub fn hash(&self) -> u128 {
         let mut hash = Hash128::new();
         self.hash_folder(ROOT, &mut hash, &mut Vec::with_capacity(self.nodes.len()), Content::hash);
         hash.finish()
     }
 
-    /// As [`State::hash`], but of a file only its size; and the files, each once, in the order of the walk.
+    /// As [`State::hash`], but of a file only its size; and the files, each once, in the order of
+    /// the walk.
     pub fn shape(&self) -> (u128, Vec<NodeId>) {
         let mut hash = Hash128::new();
         let mut met = Vec::with_capacity(self.nodes.len());

@@ -1,14 +1,18 @@
-//! Owns the pointers: SQLite's C interface for a VFS, turned into calls of `sqlite_file`, which has no pointer in it.
-//! Promises: names are registered once and used again by later simulations, so that a run leaks nothing.
+//! Owns the pointers: SQLite's C interface for a VFS, turned into calls of `sqlite_file`, which has
+//! no pointer in it.
+//! Promises: names are registered once and used again by later simulations, so that a run leaks
+//! nothing.
 //! Never decides: every method converts its arguments, calls, and converts the answer.
 //!
 //! # Why this is sound
-//! `unsafe` is allowed in this file of the lab alone. SQLite's contract, upheld by SQLite itself: a `sqlite3_file` that
-//! `xOpen` filled in is passed to its methods until `xClose`, by one thread at a time; buffers are as long as said; paths are
-//! NUL-terminated. Ours: (1) [`FileBox`] begins with `sqlite3_file`, as `szOsFile` says, and holds one pointer made by
-//! `Box::into_raw` in `xOpen` and taken back in `xClose`; `pMethods` is set only when that pointer is. (2) `pAppData` is a
-//! `&'static Slot`, leaked once per name; what it leads to is found under a mutex and by a weak reference, so a name whose
-//! simulation is gone opens nothing. (3) Everything behind is `Send + Sync`. (4) A panic cannot cross into C: it aborts.
+//! `unsafe` is allowed in this file of the lab alone. SQLite's contract, upheld by SQLite itself: a
+//! `sqlite3_file` that `xOpen` filled in is passed to its methods until `xClose`, by one thread at
+//! a time; buffers are as long as said; paths are NUL-terminated. Ours: (1) [`FileBox`] begins with
+//! `sqlite3_file`, as `szOsFile` says, and holds one pointer made by `Box::into_raw` in `xOpen` and
+//! taken back in `xClose`; `pMethods` is set only when that pointer is. (2) `pAppData` is a
+//! `&'static Slot`, leaked once per name; what it leads to is found under a mutex and by a weak
+//! reference, so a name whose simulation is gone opens nothing. (3) Everything behind is `Send +
+//! Sync`. (4) A panic cannot cross into C: it aborts.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
@@ -70,23 +74,27 @@ impl Drop for VfsName {
     }
 }
 
-/// From now on SQLite passes over this connection's virtual tables, as where their modules are missing. None may have been used.
+/// From now on SQLite passes over this connection's virtual tables, as where their modules are
+/// missing. None may have been used.
 pub fn without_modules(connection: &rusqlite::Connection) {
-    // SAFETY: the handle is open for as long as the connection is borrowed; the list of modules that stay is empty.
+    // SAFETY: the handle is open for as long as the connection is borrowed; the list of modules
+    // that stay is empty.
     unsafe { ffi::sqlite3_drop_modules(connection.handle(), ptr::null_mut()) };
 }
 
-/// Makes SQLite's own random numbers (salts, nonces) start again from a seed. Call while no other thread runs SQLite.
+/// Makes SQLite's own random numbers (salts, nonces) start again from a seed. Call while no other
+/// thread runs SQLite.
 pub fn seed_sqlite(seed: u32) {
     let connection: *mut ffi::sqlite3 = ptr::null_mut();
-    // SAFETY: this verb takes an int and a connection that may be null; it changes a seed and nothing else.
+    // SAFETY: this verb takes an int and a connection that may be null; it changes a seed and
+    // nothing else.
     unsafe {
         ffi::sqlite3_test_control(ffi::SQLITE_TESTCTRL_PRNG_SEED, seed.max(1) as c_int, connection)
     };
 }
 
-/// Keeps freed memory in the process: SQLite's page caches come and go with every state, and giving them back to the kernel
-/// each time takes as long as the check itself. Call once, at the start.
+/// Keeps freed memory in the process: SQLite's page caches come and go with every state, and giving
+/// them back to the kernel each time takes as long as the check itself. Call once, at the start.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: sets three numbers of the allocator.
@@ -178,7 +186,8 @@ unsafe fn sim_of(vfs: *mut ffi::sqlite3_vfs) -> Option<Sim> {
 /// Our part of an open file.
 ///
 /// # Safety
-/// `file` is between a successful [`x_open`] and [`x_close`], and no other reference to it is in use.
+/// `file` is between a successful [`x_open`] and [`x_close`], and no other reference to it is in
+/// use.
 unsafe fn file_of<'a>(file: *mut ffi::sqlite3_file) -> &'a mut SqliteFile {
     unsafe { &mut *(*file.cast::<FileBox>()).file }
 }
@@ -221,7 +230,8 @@ unsafe extern "C" fn x_open(
 
 unsafe extern "C" fn x_close(file: *mut ffi::sqlite3_file) -> c_int {
     let place = file.cast::<FileBox>();
-    // SAFETY: the pointer is the one that xOpen made; the methods go with it, so nothing uses it again.
+    // SAFETY: the pointer is the one that xOpen made; the methods go with it, so nothing uses it
+    // again.
     unsafe {
         drop(Box::from_raw((*place).file));
         (*place).file = ptr::null_mut();
@@ -333,8 +343,9 @@ unsafe extern "C" fn x_shm_map(
         Ok(region) => (region.unwrap_or(ptr::null()), ffi::SQLITE_OK),
         Err(code) => (ptr::null(), code),
     };
-    // SAFETY: SQLite's variable may be written. A region is made of atomics, so writing to it through a shared pointer is
-    // sound; it is freed only after the last connection's xShmUnmap or xClose.
+    // SAFETY: SQLite's variable may be written. A region is made of atomics, so writing to it
+    // through a shared pointer is sound; it is freed only after the last connection's xShmUnmap or
+    // xClose.
     unsafe { out.write(pointer.cast_mut().cast()) };
     code
 }

@@ -1,15 +1,20 @@
-//! Owns what commands and the files on /run must answer where the reference knows the state of each database.
-//! Promises: `status --json` and the published report are compared with the run before them, and with the book.
+//! Owns what commands and the files on /run must answer where the reference knows the state of each
+//! database.
+//! Promises: `status --json` and the published report are compared with the run before them, and
+//! with the replica.
 //! Never calls the device's code.
 
 use serde_json::Value;
 
-use super::{bad, After, Allowed, Known, Reference, TRIES};
-use crate::judge::Bad;
-use crate::lives::product::{Firmware, Product};
+use super::judge::gravest;
+use super::policy::Policy;
+use super::view::View;
+use super::{bad, After, Allowed, Copy, Known, Reference, TRIES};
+use crate::finding::Bad;
+use crate::lives::product::{Asked, Firmware, Product};
 use crate::lives::promise;
-use crate::lives::reference::book::Entry;
 use crate::lives::reference::fingerprint;
+use crate::lives::reference::replica::Entry;
 
 /// A database's own part of a document.
 fn part<'v>(document: &'v Value, name: &str) -> Option<&'v Value> {
@@ -22,6 +27,28 @@ fn part<'v>(document: &'v Value, name: &str) -> Option<&'v Value> {
 
 fn number(value: &Value, field: &str) -> Option<i64> {
     value.get(field).and_then(Value::as_i64)
+}
+
+/// `doctor --json` ends with the gravest of its databases.
+///
+/// # Errors
+/// It does not.
+pub fn examined(exit: u8, document: &Value) -> Result<(), Bad> {
+    let each = document.get("databases").and_then(Value::as_array).into_iter().flatten();
+    let exits: Vec<u8> = each
+        .filter_map(|one| number(one, "exit").and_then(|exit| u8::try_from(exit).ok()))
+        .collect();
+    let gravest = gravest(exits.iter().copied());
+    if exit == gravest && number(document, "exit") == Some(i64::from(gravest)) {
+        return Ok(());
+    }
+    bad(
+        promise::SAYS,
+        format!(
+            "doctor exits {exit}, says {:?}, and its databases say {exits:?}",
+            document.get("exit")
+        ),
+    )
 }
 
 /// What the run before said of one database.
@@ -46,7 +73,7 @@ impl Reference {
     ) -> Result<(), Bad> {
         for (place, run) in runs.iter().enumerate() {
             let (Some(run), database, None) =
-                (run, &product.databases[place], self.known[place].harm)
+                (run, &product.databases[place], self.known[place].damage)
             else {
                 continue;
             };
@@ -57,15 +84,7 @@ impl Reference {
                 image.parts[place].migrations(database).into_iter().map(Entry::of).collect();
             let known = &self.known[place];
             let tries = known.failed.get(&fingerprint(&mine)).copied().unwrap_or(0);
-            let expected: Vec<i64> = match run.exit {
-                0 | 11 => vec![0],
-                10 if tries >= TRIES => vec![19],
-                // There is room again after the boot that had too little.
-                14 => vec![3, 14],
-                // A fresh one could not be built either; the next boot tries all the same.
-                10 | 12 | 19 if tries < TRIES => vec![3, i64::from(run.exit)],
-                exit => vec![i64::from(exit)],
-            };
+            let expected = self.exits_of_status((product, image), place, run.exit, tries);
             let exit = number(found, "exit");
             if !exit.is_some_and(|exit| expected.contains(&exit)) {
                 return bad(
@@ -87,7 +106,7 @@ impl Reference {
                     ),
                 );
             }
-            let version = known.book.as_ref().map(|book| book.version());
+            let version = known.replica.as_ref().map(|replica| replica.version());
             let said = number(found, "version");
             if version.is_some() && said != version && said.is_some() {
                 return bad(
@@ -105,6 +124,35 @@ impl Reference {
             self.last_failure(known, &database.name, run, found)?;
         }
         Ok(())
+    }
+
+    /// What `status` may say after a run with this exit code.
+    fn exits_of_status(
+        &self,
+        (product, image): (&Product, &Firmware),
+        place: usize,
+        exit: u8,
+        tries: u32,
+    ) -> Vec<i64> {
+        // What an operator asked for and could not be is not what the next boot would do.
+        let boot = self.allowed(product, image, &Asked::Boot);
+        let refused = boot[place]
+            .iter()
+            .filter(|way| way.quiet)
+            .flat_map(|way| way.exits.iter().map(|exit| i64::from(*exit)));
+        let mut expected: Vec<i64> = match exit {
+            0 | 11 => vec![0],
+            10 if tries >= TRIES => vec![19],
+            // There is room again after the boot that had too little.
+            14 => vec![3, 14],
+            // A fresh one could not be built either; the next boot tries all the same.
+            10 | 12 | 19 if tries < TRIES => vec![3, i64::from(exit)],
+            other => vec![i64::from(other)],
+        };
+        if matches!(exit, 10 | 19) {
+            expected.extend(refused.filter(|exit| *exit == 21));
+        }
+        expected
     }
 
     fn last_failure(
@@ -182,13 +230,84 @@ impl Reference {
         }
     }
 
+    /// How `migrate` may end, with the exit codes of each way; `None` where less is known.
+    pub fn by_hand(
+        &self,
+        product: &Product,
+        image: &Firmware,
+        all: bool,
+    ) -> Option<Vec<(Allowed, Vec<u8>)>> {
+        let (known, database) = (&self.known[0], &product.databases[0]);
+        let there = known.replica.as_ref().map_or(0, |replica| replica.entries.len());
+        if known.damage.is_some()
+            || known.foreign.is_some()
+            || known.unsaid
+            || !known.failed.is_empty()
+            || database.nowhere
+        {
+            return None;
+        }
+        let whole = image.parts[0].migrations(database).len();
+        let mut part = image.parts[0].clone();
+        if !all && there < whole {
+            part = part.up_to(there + 1);
+        }
+        let policy =
+            Policy { purges_failure: false, on_newer: Vec::new(), ..self.policies[0].clone() };
+        let mine: Vec<Entry> = part.migrations(database).into_iter().map(Entry::of).collect();
+        let short = mine.len() < whole;
+        let ways = View { known, policy: &policy, part: &part, database, mine: &mine }
+            .run(&Asked::Boot)
+            .into_iter();
+        let exits = |way: &Allowed| {
+            way.exits.iter().map(|exit| if *exit == 0 && short { 3 } else { *exit }).collect()
+        };
+        Some(ways.map(|way| (exits(&way), way)).map(|(exits, way)| (way, exits)).collect())
+    }
+
+    /// `migrate` has ended in this way.
+    pub fn migrated_by_hand(
+        &mut self,
+        product: &Product,
+        image: &Firmware,
+        way: &Allowed,
+        copies: Vec<String>,
+    ) {
+        let mine: Vec<Entry> =
+            image.parts[0].migrations(&product.databases[0]).into_iter().map(Entry::of).collect();
+        let known = &mut self.known[0];
+        known.learn(copies);
+        known.ours = false;
+        if let After::Replica(replica) = &way.after {
+            known.replica = Some((**replica).clone());
+            known.failing = false;
+        }
+        if way.counted {
+            *known.failed.entry(fingerprint(&mine)).or_default() += 1;
+            known.failing = true;
+        }
+    }
+
     /// An operator's way back has ended in this way.
     pub fn went_back(&mut self, number: usize, way: &Allowed) {
-        if let After::Book(book) = &way.after {
-            self.known[number].book = Some((**book).clone());
+        if let After::Replica(replica) = &way.after {
+            self.known[number].replica = Some((**replica).clone());
             self.known[number].failing = false;
             // It may be the last loss now.
             self.known[number].loss = None;
         }
+    }
+}
+
+impl Known {
+    /// Copies that are there now: those that are new hold what was there before.
+    pub fn learn(&mut self, copies: Vec<String>) {
+        for name in &copies {
+            if let (false, Some(replica)) = (self.copies.contains_key(name), self.replica.as_ref())
+            {
+                self.copies.insert(name.clone(), Copy { replica: replica.clone(), trial: true });
+            }
+        }
+        self.copies.retain(|name, _| copies.contains(name));
     }
 }

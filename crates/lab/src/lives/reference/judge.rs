@@ -1,17 +1,19 @@
 //! Owns the comparison of what was seen after an event with what is allowed.
-//! Promises: exit codes, content, history, ready files, copies and quarantine are each looked at; the first that does not fit is named.
+//! Promises: exit codes, content, history, ready files, copies and quarantine are each looked at;
+//! the first that does not fit is named.
 //! Never calls the device's code.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use super::book::{Book, Entry};
-use super::{bad, After, Allowed, Known, Reference};
-use crate::judge::Bad;
+use super::policy::Policy;
+use super::replica::{checksums, Entry, Replica};
+use super::{bad, After, Allowed, Reference};
+use crate::finding::Bad;
 use crate::lives::content::{copied, difference};
 use crate::lives::product::{Database, Migration};
 use crate::lives::promise;
-use crate::lives::world::{Stands, Whole};
+use crate::lives::simulated::{Stands, Whole};
 
 /// The gravest first.
 const GRAVITY: [u8; 16] = [1, 2, 17, 16, 18, 12, 21, 15, 14, 13, 19, 10, 20, 3, 11, 0];
@@ -45,12 +47,12 @@ pub struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// What stands there as a book; `None` where nothing whole does.
-    pub fn observed(&self, entries: Vec<Entry>) -> Option<Book> {
+    /// What stands there as a replica; `None` where nothing whole does.
+    pub fn observed(&self, entries: Vec<Entry>) -> Option<Replica> {
         match self.stands {
-            Stands::Whole(whole) => {
-                copied(&whole.connection).ok().map(|connection| Book::observed(connection, entries))
-            }
+            Stands::Whole(whole) => copied(&whole.connection)
+                .ok()
+                .map(|connection| Replica::observed(connection, entries)),
             Stands::Absent | Stands::Broken(_) => None,
         }
     }
@@ -92,11 +94,11 @@ impl Reference {
             );
         };
         agrees(seen)?;
-        let stood = self.known[number].book.as_ref();
+        let stood = self.known[number].replica.as_ref();
         let mut differs = String::new();
         let mut found = None;
         for way in &fitting {
-            match content(way, stood, mine, seen) {
+            match content(way, stood, mine, (&self.policies[number], self.exact), seen) {
                 Ok(()) => {
                     found = Some(*way);
                     break;
@@ -125,13 +127,13 @@ impl Reference {
         &self,
         number: usize,
         way: &Allowed,
-        stood: Option<&Book>,
+        stood: Option<&Replica>,
         seen: &Seen<'_>,
     ) -> Result<(), Bad> {
         let policy = &self.policies[number];
         let stands = match (&way.after, stood) {
-            (After::Book(book), _) => Some(book.version()),
-            (After::Same, book) => book.map(Book::version),
+            (After::Replica(replica), _) => Some(replica.version()),
+            (After::Same, replica) => replica.map(Replica::version),
             (After::Carried, _) => seen.version,
         };
         if seen.usable && stands != seen.version {
@@ -143,8 +145,10 @@ impl Reference {
                 ),
             );
         }
-        let upgraded =
-            matches!((&way.after, stood), (After::Book(_), Some(book)) if book.version() > 0);
+        let upgraded = matches!(
+            (&way.after, stood),
+            (After::Replica(_), Some(replica)) if replica.version() > 0
+        );
         if upgraded
             && !way.tight
             && !way.set_aside
@@ -160,16 +164,16 @@ impl Reference {
                 ),
             );
         }
-        if let (After::Book(book), Stands::Whole(whole)) = (&way.after, seen.stands) {
-            self.settings_kept(number, way, book, whole, seen)?;
+        if let (After::Replica(replica), Stands::Whole(whole)) = (&way.after, seen.stands) {
+            self.settings_kept(number, way, replica, whole, seen)?;
         }
-        if let (true, Some(book)) = (way.set_aside && seen.exit == 11, stood) {
+        if let (true, Some(replica)) = (way.set_aside && seen.exit == 11, stood) {
             match seen.set_aside.as_deref() {
-                Some(Stands::Whole(whole)) if *whole.dump == *book.dump() => {}
+                Some(Stands::Whole(whole)) if *whole.dump == *replica.dump() => {}
                 Some(Stands::Whole(whole)) => {
                     let what = format!(
                         "the quarantine holds another database: {}",
-                        difference(&book.dump(), &whole.dump)
+                        difference(&replica.dump(), &whole.dump)
                     );
                     return bad(promise::NO_SILENT_LOSS, what);
                 }
@@ -186,17 +190,18 @@ impl Reference {
 }
 
 impl Reference {
-    /// `user_version` and `journal_mode` are the application's, where the keys do not say otherwise.
+    /// `user_version` and `journal_mode` are the application's, where the keys do not say
+    /// otherwise.
     fn settings_kept(
         &self,
         number: usize,
         way: &Allowed,
-        book: &Book,
+        replica: &Replica,
         whole: &Whole,
         seen: &Seen<'_>,
     ) -> Result<(), Bad> {
         let (policy, known) = (&self.policies[number], &self.known[number]);
-        let expected = if policy.numbers { book.version() } else { book.user_version() };
+        let expected = if policy.numbers { replica.version() } else { replica.user_version() };
         if whole.user_version != expected && (policy.numbers || !way.set_aside) {
             return bad(
                 promise::OLD_OR_NEW,
@@ -207,7 +212,7 @@ impl Reference {
             );
         }
         let wanted = policy.journal.as_deref().or(known
-            .book
+            .replica
             .as_ref()
             .filter(|_| !way.set_aside)
             .map(|_| known.journal.as_str()));
@@ -228,11 +233,11 @@ impl Reference {
     /// # Errors
     /// One that does not, or that nobody has made.
     pub fn copies(&self, number: usize, name: &str, stands: &Stands) -> Result<(), Bad> {
-        if self.known[number].harm.is_some() {
+        if self.known[number].damage.is_some() {
             return Ok(());
         }
         match (self.known[number].copies.get(name), stands) {
-            (Some(copy), Stands::Whole(whole)) => same(&copy.book, whole)
+            (Some(copy), Stands::Whole(whole)) => same(&copy.replica, whole, self.exact)
                 .or_else(|why| bad(promise::OLD_OR_NEW, format!("snapshot {name}: {why}"))),
             (Some(_), _) => bad(promise::OLD_OR_NEW, format!("snapshot {name} is not whole")),
             (None, _) => bad(promise::SAYS, format!("no report named the snapshot {name}")),
@@ -272,27 +277,28 @@ fn agrees(seen: &Seen<'_>) -> Result<(), Bad> {
 
 fn content(
     way: &Allowed,
-    stood: Option<&Book>,
+    stood: Option<&Replica>,
     mine: &[&Migration],
+    (policy, exact): (&Policy, bool),
     seen: &Seen<'_>,
 ) -> Result<(), String> {
     let expected = match &way.after {
         After::Same => stood,
-        After::Book(book) => Some(&**book),
-        After::Carried => return carried(stood, mine, seen),
+        After::Replica(replica) => Some(&**replica),
+        After::Carried => return carried(stood, mine, policy, seen),
     };
     match (expected, seen.stands) {
         (None, Stands::Absent) => Ok(()),
         (None, _) => Err("a file is there".into()),
         (Some(_), Stands::Absent) => Err("there is no file".into()),
         (_, Stands::Broken(why)) => Err(format!("it is not whole: {why}")),
-        (Some(book), Stands::Whole(whole)) => same(book, whole),
+        (Some(replica), Stands::Whole(whole)) => same(replica, whole, exact),
     }
 }
 
 /// Schema, rows and history.
-pub fn same(book: &Book, whole: &Whole) -> Result<(), String> {
-    let expected = book.dump();
+pub fn same(replica: &Replica, whole: &Whole, exact: bool) -> Result<(), String> {
+    let expected = replica.dump();
     if *expected != *whole.dump {
         return Err(format!("it is another database:{}", difference(&expected, &whole.dump)));
     }
@@ -303,7 +309,7 @@ pub fn same(book: &Book, whole: &Whole) -> Result<(), String> {
             .join(" ")
     };
     let expected: Vec<(i64, String)> =
-        book.entries.iter().map(|entry| (entry.version, entry.name.clone())).collect();
+        replica.entries.iter().map(|entry| (entry.version, entry.name.clone())).collect();
     let found: Vec<(i64, String)> =
         whole.history.iter().map(|(version, name, _)| (*version, name.clone())).collect();
     if expected != found {
@@ -313,45 +319,75 @@ pub fn same(book: &Book, whole: &Whole) -> Result<(), String> {
             versions(&expected)
         ));
     }
-    for (entry, (_, _, checksum)) in book.entries.iter().zip(&whole.history) {
-        let stem = format!("V{}__{}", entry.version, entry.name);
+    for (entry, (_, _, checksum)) in replica.entries.iter().zip(&whole.history) {
         let texts = [entry.text.clone(), entry.text.replace('\n', "\r\n")];
-        let known =
-            texts.iter().filter_map(|text| refinery_core::Migration::unapplied(&stem, text).ok());
-        if !known.map(|migration| migration.checksum().to_string()).any(|known| known == *checksum)
-        {
-            return Err(format!("the history has checksum {checksum} for {stem}, which refinery would not have written"));
+        let texts =
+            texts.iter().enumerate().filter(|(crlf, _)| !exact || (*crlf == 1) == entry.crlf);
+        let known = texts
+            .flat_map(|(_, text)| checksums(entry.version, &entry.name, text))
+            .any(|known| known.to_string() == *checksum);
+        if !known {
+            let stem = format!("V{}__{}", entry.version, entry.name);
+            return Err(format!(
+                "the history has checksum {checksum} for {stem}, which refinery would not have \
+                 written"
+            ));
         }
     }
     Ok(())
 }
 
+/// Rows of each table.
+type Counts = BTreeMap<String, u64>;
+
 /// At this image's version, with nothing invented; and where nothing was lost, with every row.
-fn carried(stood: Option<&Book>, mine: &[&Migration], seen: &Seen<'_>) -> Result<(), String> {
+fn carried(
+    stood: Option<&Replica>,
+    mine: &[&Migration],
+    policy: &Policy,
+    seen: &Seen<'_>,
+) -> Result<(), String> {
     let Stands::Whole(whole) = seen.stands else { return Err("it is not whole".into()) };
     let target = mine.last().map_or(0, |migration| migration.version);
     if whole.history.last().map_or(0, |(version, _, _)| *version) != target {
         return Err(format!("its history ends before {target}"));
     }
-    let fresh = Book::empty().migrated(mine).map(|book| book.counts()).unwrap_or_default();
-    let old = stood.map(Book::counts).unwrap_or_default();
-    let Some(book) = seen.observed(Vec::new()) else { return Err("it cannot be read".into()) };
-    if book.has_orphans() && !stood.is_some_and(Book::has_orphans) {
+    let fresh = Replica::empty().migrated(mine).map(|replica| replica.counts()).unwrap_or_default();
+    let old = stood.map(Replica::counts).unwrap_or_default();
+    let Some(replica) = seen.observed(Vec::new()) else { return Err("it cannot be read".into()) };
+    if replica.has_orphans() && !stood.is_some_and(Replica::has_orphans) {
         return Err("rows name parents that are not there".into());
     }
-    let now = book.counts();
-    for (table, count) in &now {
-        // Two tables of one name are `lost_NAME` and `lost_NAME_2`.
-        let source = table.strip_prefix("lost_").unwrap_or(table);
-        let source = source
-            .rsplit_once('_')
-            .filter(|(_, tail)| tail.parse::<u32>().is_ok())
-            .map_or(source, |(name, _)| name);
-        let of =
-            |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or(0);
-        let most = of(&old, source) + of(&fresh, source) + of(&old, table) + of(&fresh, table);
-        if old.contains_key(source) && *count > most {
-            return Err(format!("{table} has {count} rows, and there were {most}"));
+    let now = replica.counts();
+    none_is_invented(&now, &old, &fresh)?;
+    let touched: String =
+        mine.iter().map(|migration| migration.text().to_ascii_lowercase()).collect();
+    let pending: String = mine
+        .iter()
+        .filter(|one| stood.is_some_and(|replica| one.version > replica.version()))
+        .map(|one| one.text().to_ascii_lowercase())
+        .collect();
+    // What a trigger or an action of a foreign key takes away is the product's own doing.
+    let by_itself = ["create trigger", " cascade", " set null", " set default"]
+        .iter()
+        .any(|word| touched.contains(word));
+    for (table, count) in old.iter().filter(|(_, count)| **count > 0) {
+        if !policy.keeps(table) && seen.exit == 0 && !is_aside(table) {
+            return Err(format!(
+                "carry_over does not name {table}, which had {count} rows, and nothing is lost"
+            ));
+        }
+        let all: u64 = now
+            .iter()
+            .filter(|(name, _)| *name == table || is_beside(name, table))
+            .map(|(_, count)| count)
+            .sum();
+        let named = pending.contains(&table.to_ascii_lowercase())
+            || pending.contains(&table.replace('"', "\"\"").to_ascii_lowercase());
+        if policy.keeps(table) && all < *count && !by_itself && !named {
+            return Err(format!(
+                "carry_over names {table}, which had {count} rows, and {all} are there or beside it"
+            ));
         }
     }
     if seen.exit == 0 {
@@ -365,21 +401,60 @@ fn carried(stood: Option<&Book>, mine: &[&Migration], seen: &Seen<'_>) -> Result
     Ok(())
 }
 
-/// What is true of every database after every event.
-pub fn standing(known: &Known, database: &Database, stands: &Stands) -> Result<(), Bad> {
-    if known.harm.is_some() {
-        return Ok(());
+/// Each row is one of the old database's or of a fresh one's.
+fn none_is_invented(now: &Counts, old: &Counts, fresh: &Counts) -> Result<(), String> {
+    let products =
+        |table: &str| old.keys().chain(fresh.keys()).any(|known| known.eq_ignore_ascii_case(table));
+    for (table, count) in now {
+        let sources: Vec<&String> = match products(table) {
+            true => old.get_key_value(table).map(|(name, _)| name).into_iter().collect(),
+            false => old.keys().filter(|name| is_beside(table, name)).collect(),
+        };
+        let of = |name: &String| {
+            old.get(name).copied().unwrap_or(0) + fresh.get(name).copied().unwrap_or(0)
+        };
+        let most: u64 = sources.iter().copied().chain([table]).map(of).sum();
+        if !sources.is_empty() && *count > most {
+            return Err(format!("{table} has {count} rows, and there were {most}"));
+        }
     }
-    match (&known.book, stands) {
-        (None, Stands::Absent) => Ok(()),
-        (Some(book), Stands::Whole(whole)) => same(book, whole)
-            .or_else(|why| bad(promise::OLD_OR_NEW, format!("{}: {why}", database.name))),
-        (Some(_), Stands::Broken(why)) => {
-            bad(promise::OLD_OR_NEW, format!("{}: it is not whole: {why}", database.name))
+    Ok(())
+}
+
+/// It has the name that rows without a place get.
+pub fn is_aside(table: &str) -> bool {
+    table.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("lost_"))
+}
+
+/// Rows of this table can be in that one: two of one name are `lost_NAME` and `lost_NAME_2`.
+pub fn is_beside(aside: &str, table: &str) -> bool {
+    let Some(name) = aside.get(5..).filter(|_| is_aside(aside)) else { return false };
+    let numbered = name.rsplit_once('_').filter(|(_, tail)| tail.parse::<u32>().is_ok());
+    name.eq_ignore_ascii_case(table)
+        || numbered.is_some_and(|(name, _)| name.eq_ignore_ascii_case(table))
+}
+
+impl Reference {
+    /// What is true of every database after every event.
+    ///
+    /// # Errors
+    /// What is not.
+    pub fn standing(&self, number: usize, database: &Database, stands: &Stands) -> Result<(), Bad> {
+        let (known, exact) = (&self.known[number], self.exact);
+        if known.damage.is_some() {
+            return Ok(());
         }
-        (Some(_), Stands::Absent) => {
-            bad(promise::OLD_OR_NEW, format!("{}: there is no file", database.name))
+        match (&known.replica, stands) {
+            (None, Stands::Absent) => Ok(()),
+            (Some(replica), Stands::Whole(whole)) => same(replica, whole, exact)
+                .or_else(|why| bad(promise::OLD_OR_NEW, format!("{}: {why}", database.name))),
+            (Some(_), Stands::Broken(why)) => {
+                bad(promise::OLD_OR_NEW, format!("{}: it is not whole: {why}", database.name))
+            }
+            (Some(_), Stands::Absent) => {
+                bad(promise::OLD_OR_NEW, format!("{}: there is no file", database.name))
+            }
+            (None, _) => bad(promise::OLD_OR_NEW, format!("{}: a file is there", database.name)),
         }
-        (None, _) => bad(promise::OLD_OR_NEW, format!("{}: a file is there", database.name)),
     }
 }

@@ -1,26 +1,29 @@
-//! Owns what a device may be after each event of a life: the state of each database, exit codes, ready files, and what must be said.
-//! Promises: made from the product's texts and plain SQLite alone; each finding names the promise that is broken.
+//! Owns what a device may be after each event of a life: the state of each database, exit codes,
+//! ready files, and what must be said.
+//! Promises: made from the product's texts and plain SQLite alone; each finding names the promise
+//! that is broken.
 //! Never calls the device's code.
 
+mod adopted;
 mod answers;
-pub mod book;
-pub mod harmed;
+pub mod damaged;
 mod judge;
-mod metrics;
 mod policy;
+pub mod replica;
+mod view;
 
 use std::collections::BTreeMap;
 
-pub use answers::Said;
-use book::{Book, Entry};
-pub use judge::{gravest, standing, Seen};
-pub use metrics::metrics;
+pub use answers::{examined, Said};
+pub use judge::{gravest, Seen};
 use policy::Policy;
+use replica::{Entry, Replica};
+use view::View;
 
-use crate::judge::Bad;
-use crate::lives::product::{Asked, Firmware, Harm, Part, Product};
+pub(crate) use crate::finding::bad;
+use crate::lives::product::{Asked, Damage, Firmware, Product};
 use crate::lives::promise;
-use crate::lives::world::Stands;
+use crate::lives::simulated::Stands;
 
 /// Failed tries after which a firmware is not tried again.
 const TRIES: u32 = 3;
@@ -29,17 +32,12 @@ const PURGE_ASKED: &str = "a purge was asked for";
 /// Purges of one firmware.
 const PURGES: u32 = 2;
 
-/// A finding.
-pub fn bad<T>(rule: &'static str, what: impl Into<String>) -> Result<T, Bad> {
-    Err(Bad { rule, what: what.into() })
-}
-
 /// What a database is after an event.
 pub enum After {
     /// As before.
     Same,
     /// This.
-    Book(Box<Book>),
+    Replica(Box<Replica>),
     /// At this image's version, with rows of the old one or of its migrations and no other.
     Carried,
 }
@@ -60,6 +58,8 @@ pub struct Allowed {
     pub tight: bool,
     /// It counts towards the bound on fresh databases.
     pub purges: bool,
+    /// What stood there when the operation began, where that was written by the same run.
+    pub stood: Option<Box<Replica>>,
     /// Which promise says so, and why in this case.
     pub why: (&'static str, String),
 }
@@ -74,6 +74,7 @@ impl Allowed {
             set_aside: false,
             tight: false,
             purges: false,
+            stood: None,
             why: (rule, why.into()),
         }
     }
@@ -90,7 +91,7 @@ impl Allowed {
 /// A snapshot that was made.
 pub struct Copy {
     /// What is in it.
-    pub book: Book,
+    pub replica: Replica,
     /// It was made since the last `mark-good`.
     pub trial: bool,
 }
@@ -99,11 +100,13 @@ pub struct Copy {
 #[derive(Default)]
 pub struct Known {
     /// Its content; `None` where there is no file.
-    pub book: Option<Book>,
+    pub replica: Option<Replica>,
     /// Failed tries by catalogue.
     pub failed: BTreeMap<String, u32>,
     /// Fresh databases by catalogue.
     pub purged: BTreeMap<String, u32>,
+    /// Its record was lost, and no run has ended well since.
+    pub lost_record: bool,
     /// A run of ours has been there: its folder exists.
     pub ours: bool,
     /// The last operation has failed.
@@ -112,20 +115,38 @@ pub struct Known {
     pub journal: String,
     /// Snapshots by file name.
     pub copies: BTreeMap<String, Copy>,
-    /// The file was harmed: from here on less is known.
-    pub harm: Option<Harm>,
+    /// The file was damaged: from here on less is known.
+    pub damage: Option<Damage>,
+    /// Rows of each table that plain SQLite could read of the damaged file.
+    pub readable: BTreeMap<String, u64>,
+    /// Another tool's version, which is not taken over yet; `None` in it where that tool was cut
+    /// off.
+    pub foreign: Option<Option<i64>>,
     /// What somebody has remembered.
-    pub kept: Option<Book>,
+    pub kept: Option<Replica>,
     /// A run has lost rows, and none has ended with 11 since: it waited for its group.
     pub unsaid: bool,
     /// The folder in quarantine of the last loss since `mark-good` that no operator asked for.
     pub loss: Option<String>,
 }
 
+impl Known {
+    /// The record is lost, and with it what was tried, what is good, and what was not said.
+    pub fn forgotten(&mut self) {
+        (self.failed, self.purged) = (BTreeMap::new(), BTreeMap::new());
+        (self.ours, self.failing, self.unsaid) = (false, false, false);
+        self.copies.values_mut().for_each(|copy| copy.trial = true);
+        self.loss = None;
+        self.lost_record = true;
+    }
+}
+
 /// What is known of the device.
 pub struct Reference {
     /// In the order of the configuration.
     pub known: Vec<Known>,
+    /// No image has other line ends than another.
+    exact: bool,
     policies: Vec<Policy>,
 }
 
@@ -138,14 +159,15 @@ fn fingerprint(mine: &[Entry]) -> String {
 
 impl Reference {
     /// A device from the factory.
-    pub fn new(product: &Product) -> Reference {
+    pub fn new(product: &Product, images: &[Firmware]) -> Reference {
+        let exact = !images.iter().any(|image| image.turned);
         let known = product.databases.iter().map(|_| Known::default()).collect();
         let policies = product
             .databases
             .iter()
             .map(|database| Policy::of(database, product.two_slots))
             .collect();
-        Reference { known, policies }
+        Reference { known, exact, policies }
     }
 
     /// Every way in which a run may end, database by database.
@@ -163,7 +185,9 @@ impl Reference {
                     mine: &mine,
                 };
                 match asked {
-                    Asked::Purge(one) if *one == number => vec![view.purged()],
+                    Asked::Purge(one) if *one == number && !database.nowhere => vec![view.purged()],
+                    // Of another member of its group: nothing was asked of this one.
+                    Asked::Purge(_) => view.run(&Asked::Boot),
                     Asked::Tight(percent) => view.in_little_room(*percent),
                     _ => view.run(asked),
                 }
@@ -184,9 +208,9 @@ impl Reference {
         let stuck: Vec<bool> =
             all.iter().map(|ways| ways.iter().all(|way| !way.usable())).collect();
         for number in 0..all.len() {
-            let Some(group) = &self.policies[number].together else { continue };
+            let Some(group) = &self.policies[number].group else { continue };
             let others = |other: &usize| {
-                *other != number && self.policies[*other].together.as_ref() == Some(group)
+                *other != number && self.policies[*other].group.as_ref() == Some(group)
             };
             if !(0..all.len()).filter(others).any(|other| stuck[other]) {
                 continue;
@@ -224,17 +248,20 @@ impl Reference {
     pub fn ended(&mut self, number: usize, mine: &[Entry], way: &Allowed, seen: &Seen<'_>) {
         let known = &mut self.known[number];
         let print = fingerprint(mine);
-        known.ours = true;
-        for name in &seen.copies {
-            if let (false, Some(book)) = (known.copies.contains_key(name), known.book.as_ref()) {
-                known.copies.insert(name.clone(), Copy { book: book.clone(), trial: true });
-            }
+        // The first run that ends well makes the record again.
+        known.lost_record &= !matches!(seen.exit, 0 | 11);
+        known.ours = !known.lost_record;
+        if !matches!(way.after, After::Same) {
+            known.foreign = None;
         }
-        known.copies.retain(|name, _| seen.copies.contains(name));
+        if let Some(stood) = &way.stood {
+            known.replica = Some((**stood).clone());
+        }
+        known.learn(seen.copies.clone());
         match &way.after {
             After::Same => {}
-            After::Book(book) => known.book = Some((**book).clone()),
-            After::Carried => known.book = seen.observed(mine.to_vec()),
+            After::Replica(replica) => known.replica = Some((**replica).clone()),
+            After::Carried => known.replica = seen.observed(mine.to_vec()),
         }
         if way.counted {
             *known.failed.entry(print.clone()).or_default() += 1;
@@ -262,261 +289,6 @@ impl Reference {
     }
 }
 
-/// One database, as one image finds it.
-struct View<'a> {
-    known: &'a Known,
-    policy: &'a Policy,
-    part: &'a Part,
-    database: &'a crate::lives::product::Database,
-    mine: &'a [Entry],
-}
-
-impl View<'_> {
-    fn run(&self, asked: &Asked) -> Vec<Allowed> {
-        let Some(book) = &self.known.book else { return self.first_boot(asked) };
-        let there = &book.entries;
-        let common = there.iter().zip(self.mine).take_while(|(one, other)| one.is(other)).count();
-        match (common == there.len(), common == self.mine.len()) {
-            (true, true) => vec![Allowed::quiet(0, promise::QUIET, "the schema is this image's")],
-            (true, false) => self.behind(book, asked),
-            (false, true) => self.newer(book, common, asked),
-            (false, false) => vec![Allowed::quiet(
-                21,
-                promise::RIGHT_REPAIR,
-                "another migration stands under this number",
-            )],
-        }
-    }
-
-    /// Nothing is begun where less is free than a pending migration asks for; where there is more, a copy may still not fit.
-    fn in_little_room(&self, percent: u64) -> Vec<Allowed> {
-        let mut ways = self.run(&Asked::Boot);
-        if ways.iter().all(|way| way.quiet) {
-            return ways;
-        }
-        let there = self.known.book.as_ref().map_or(0, |book| book.entries.len());
-        let pending = self.part.migrations(self.database).into_iter().skip(there);
-        let asked = pending
-            .filter_map(|migration| migration.directive("needs-space")?.parse::<f64>().ok())
-            .fold(0.0, f64::max);
-        let less = Allowed::quiet(
-            14,
-            promise::RIGHT_REPAIR,
-            format!("{asked} of its size must be free, and {percent} % is"),
-        );
-        if (percent as f64) < asked * 100.0 {
-            return vec![less];
-        }
-        ways.iter_mut().for_each(|way| (way.tight, way.quiet) = (true, false));
-        ways.push(Allowed { quiet: false, ..less });
-        ways
-    }
-
-    fn first_boot(&self, asked: &Asked) -> Vec<Allowed> {
-        if self.used_up(asked) {
-            return vec![Allowed::quiet(19, promise::NO_LOOP, "three tries have failed")];
-        }
-        match self.fresh() {
-            Ok(book) => vec![Allowed::new(
-                0,
-                After::Book(Box::new(book)),
-                promise::OLD_OR_NEW,
-                "a first boot",
-            )],
-            Err(why) => {
-                let failed = Allowed::new(
-                    10,
-                    After::Same,
-                    promise::OLD_OR_NEW,
-                    format!("a first boot fails: {}", why.0),
-                );
-                vec![Allowed { counted: true, exits: vec![10, 19], ..failed }]
-            }
-        }
-    }
-
-    fn used_up(&self, asked: &Asked) -> bool {
-        matches!(asked, Asked::Boot)
-            && self.known.failed.get(&fingerprint(self.mine)).is_some_and(|count| *count >= TRIES)
-    }
-
-    fn purged_often(&self) -> bool {
-        self.known.purged.get(&fingerprint(self.mine)).is_some_and(|count| *count >= PURGES)
-    }
-
-    fn fresh(&self) -> Result<Book, book::Failed> {
-        Book::empty().migrated(&self.part.migrations(self.database))
-    }
-
-    fn behind(&self, book: &Book, asked: &Asked) -> Vec<Allowed> {
-        if self.used_up(asked) {
-            return vec![Allowed::quiet(19, promise::NO_LOOP, "three tries have failed")];
-        }
-        let pending = self.part.migrations(self.database).split_off(book.entries.len());
-        let why = match book.migrated(&pending) {
-            Ok(book) => {
-                return vec![Allowed::new(
-                    0,
-                    After::Book(Box::new(book)),
-                    promise::OLD_OR_NEW,
-                    "everything pending works",
-                )]
-            }
-            Err(why) => why.0,
-        };
-        let stays =
-            Allowed::new(10, After::Same, promise::OLD_OR_NEW, format!("a migration fails: {why}"));
-        let mut ways = vec![Allowed { counted: true, ..stays }];
-        if self.policy.purges_failure || *asked == Asked::PurgeAndRetry {
-            // Where the fresh one cannot be made, or was made too often, the old one stays.
-            match self.fresh() {
-                Ok(_) if !self.purged_often() => {
-                    ways = vec![self.replaced(book, &format!("a migration fails: {why}"))]
-                }
-                _ => ways[0].exits = vec![10, 19],
-            }
-        }
-        ways
-    }
-
-    /// A fresh database with what `carry_over` keeps.
-    fn replaced(&self, book: &Book, why: &str) -> Allowed {
-        let nothing = book.counts().values().all(|count| *count == 0);
-        let after = match self.fresh() {
-            Ok(fresh) if self.policy.carries_nothing => After::Book(Box::new(fresh)),
-            _ => After::Carried,
-        };
-        let exits = if nothing || !self.policy.carries_nothing { vec![0, 11] } else { vec![11] };
-        Allowed {
-            exits,
-            set_aside: true,
-            purges: true,
-            ..Allowed::new(11, after, promise::NO_SILENT_LOSS, why)
-        }
-    }
-
-    /// `purge --db NAME --yes`.
-    fn purged(&self) -> Allowed {
-        let why = PURGE_ASKED;
-        match self.fresh() {
-            Ok(fresh) => {
-                let there = self.known.book.is_some();
-                let exits = if there
-                    && self
-                        .known
-                        .book
-                        .as_ref()
-                        .is_some_and(|book| book.counts().values().any(|count| *count > 0))
-                {
-                    vec![11]
-                } else {
-                    vec![0, 11]
-                };
-                let way =
-                    Allowed::new(11, After::Book(Box::new(fresh)), promise::NO_SILENT_LOSS, why);
-                Allowed { exits, set_aside: there, ..way }
-            }
-            Err(failed) => {
-                let way = Allowed::new(
-                    10,
-                    After::Same,
-                    promise::OLD_OR_NEW,
-                    format!("{why}, and {}", failed.0),
-                );
-                Allowed { exits: vec![10, 19], counted: true, ..way }
-            }
-        }
-    }
-
-    fn newer(&self, book: &Book, common: usize, asked: &Asked) -> Vec<Allowed> {
-        let target = self.mine.last().map_or(0, |entry| entry.version);
-        let mut tried = false;
-        for answer in &self.policy.on_newer {
-            match answer.as_str() {
-                "compatible"
-                    if book.entries[common..].iter().all(|entry| {
-                        entry.compatible_from.is_some_and(|oldest| oldest <= target)
-                    }) =>
-                {
-                    return vec![Allowed::quiet(
-                        0,
-                        promise::NEWER,
-                        "each newer migration is compatible with this image",
-                    )];
-                }
-                // Its failures are counted as those of an upgrade.
-                "downgrade" if self.used_up(asked) => {}
-                "downgrade" => match self.gone_back(book, common) {
-                    Some(Ok(way)) => return vec![way],
-                    Some(Err(_)) => tried = true,
-                    None => {}
-                },
-                "trial-snapshot" => {
-                    let found = self
-                        .known
-                        .copies
-                        .values()
-                        .filter(|copy| copy.trial && copy.book.version() == target);
-                    let ways: Vec<Allowed> = found
-                        .map(|copy| {
-                            let after = After::Book(Box::new(copy.book.clone()));
-                            Allowed {
-                                set_aside: true,
-                                ..Allowed::new(11, after, promise::NEWER, "a snapshot on trial")
-                            }
-                        })
-                        .collect();
-                    if !ways.is_empty() {
-                        return ways;
-                    }
-                }
-                "purge" if self.purged_often() => {
-                    return vec![Allowed::quiet(
-                        19,
-                        promise::NO_LOOP,
-                        "two fresh databases were built",
-                    )]
-                }
-                "purge" => {
-                    return vec![Allowed {
-                        why: (promise::NEWER, "rebuilt".into()),
-                        ..self.replaced(book, "")
-                    }]
-                }
-                _ => {}
-            }
-        }
-        let refused = Allowed::quiet(12, promise::NEWER, "nothing of on_newer is possible");
-        // A way back that leads elsewhere is tried before it is refused.
-        vec![Allowed { quiet: !tried, counted: tried, ..refused }]
-    }
-
-    /// By the stored down SQL; `None` where a part of it is missing.
-    fn gone_back(&self, book: &Book, to: usize) -> Option<Result<Allowed, String>> {
-        let back = match book.gone_back(to)? {
-            Ok(back) => back,
-            Err(failed) => return Some(Err(failed.0)),
-        };
-        let fresh = match self.fresh() {
-            Ok(fresh) => fresh,
-            Err(failed) => return Some(Err(failed.0)),
-        };
-        if back.structure() != fresh.structure() {
-            return Some(Err("it leads to another schema".into()));
-        }
-        let exits = policy::reduced(book, &back, &book.entries[to..]);
-        let way =
-            Allowed::new(0, After::Book(Box::new(back)), promise::NEWER, "the stored way back");
-        Some(Ok(Allowed { exits, set_aside: true, ..way }))
-    }
-
-    /// `rollback --to`.
-    fn rolled_back(&self, book: &Book, to: i64) -> Option<Result<Allowed, String>> {
-        let place = book.entries.iter().position(|entry| entry.version == to)? + 1;
-        self.gone_back(book, place)
-    }
-}
-
 impl Reference {
     /// How `rollback` may end: the way that it leads, or why it cannot.
     pub fn rollback(
@@ -541,6 +313,6 @@ impl Reference {
             database,
             mine: &mine,
         };
-        view.rolled_back(view.known.book.as_ref()?, to)
+        view.rolled_back(view.known.replica.as_ref()?, to)
     }
 }
