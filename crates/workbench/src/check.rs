@@ -1,8 +1,11 @@
-//! Owns `check`: every database with rows in every table, from every released version to the newest, and back.
-//! Promises: the device's own boots below a folder of its own; one boot and many end with the same schema and rows.
+//! Owns `check`: every database with rows in every table, from every released version to the
+//! newest, and back.
+//! Promises: the device's own boots below a folder of its own; one boot and many end with the same
+//! schema and rows.
 //! Never reads a database that it has not made.
 
 mod boots;
+mod snapshots;
 mod ways;
 
 use std::path::Path;
@@ -36,6 +39,8 @@ pub const WAY_BACK: (&str, &str) = ("BM104", "way-back-differs");
 pub const NOT_QUIET: (&str, &str) = ("BM105", "second-run-not-quiet");
 /// SQLite finds a fault in the file, or a reference to no row.
 pub const FAULTY: (&str, &str) = ("BM106", "result-faulty");
+/// The schema in git is another than the one that the migrations make.
+pub const SNAPSHOT: (&str, &str) = ("BM107", "schema-differs");
 
 impl Trouble {
     pub fn new(
@@ -72,7 +77,8 @@ impl Subject<'_> {
         )
     }
 
-    /// What devices may have: the released versions; all of them where none is or where that is asked for.
+    /// What devices may have: the released versions; all of them where none is or where that is
+    /// asked for.
     fn versions(&self) -> Vec<i64> {
         let all = || self.database.migrations.iter();
         let released: Vec<i64> =
@@ -123,6 +129,7 @@ pub fn check(folder: &Path, request: &Check) -> Result<bool> {
             notes.extend(boots::from_version(&subject, firmware, *version, &mut troubles)?);
         }
         let ways = ways::back(&subject, &chain, &mut troubles)?;
+        snapshots::compared(&subject, folder, &chain, &mut troubles)?;
         notes.sort();
         notes.dedup();
         let troubles = left(&subject, troubles);

@@ -1,5 +1,7 @@
-//! Owns what a database holds as something that can be compared: schema, rows, and what SQLite says of the file.
-//! Promises: rows are compared by the names of their columns, so that another order of columns is none; all times of this run are the same.
+//! Owns what a database holds as something that can be compared: schema, rows, and what SQLite says
+//! of the file.
+//! Promises: rows are compared by the names of their columns, so that another order of columns is
+//! none; all times of this run are the same.
 //! Never compares the history or bootmigrate's own tables.
 
 use std::collections::BTreeMap;
@@ -66,7 +68,8 @@ pub fn differences(one: &Rows, other: &Rows, names: [&str; 2]) -> Vec<String> {
     sentences
 }
 
-/// Tables with fewer rows than before. A table that is gone has lost them, unless one that is new has as many.
+/// Tables with fewer rows than before. A table that is gone has lost them, unless one that is new
+/// has as many.
 pub fn lost(before: &Rows, after: &Rows) -> Vec<String> {
     let mut new: Vec<usize> = after
         .iter()

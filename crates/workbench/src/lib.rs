@@ -1,24 +1,38 @@
-//! Owns the workbench: what a firmware team runs on its own machine and in CI before migrations reach a device.
-//! Promises: reads the folder with the build's own code, and migrates with the device's; exit code 0, 1 for findings, 2 for a mistake.
+//! Owns the workbench: what a firmware team runs on its own machine and in CI before migrations
+//! reach a device.
+//! Promises: reads the folder with the build's own code, and migrates with the device's; exit code
+//! 0, 1 for findings, 2 for a mistake.
 //! Never changes a field database: all work is on copies.
 
 // Nothing here runs on a device, and no file that it opens is a live database.
 #![allow(clippy::disallowed_methods)]
 
+mod calibrate;
+mod certificate;
 mod check;
 mod cli;
 mod compare;
+mod copied;
+mod corrupt_files;
 mod embed;
+mod fixtures;
+mod fleet;
+mod import;
 mod lint;
 mod list;
 mod model;
 mod new;
 mod pack;
+mod power_cuts;
 mod product;
+mod rebuilt;
 mod rehearse;
 mod rows;
+mod sanitize;
 mod schema;
+mod squash;
 mod time;
+mod xml;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -53,6 +67,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let folder = arguments.folder();
     match &arguments.command {
         Command::New(request) => new::new(&folder, request),
+        Command::Import(request) => import::import(&folder, request),
         Command::Lock => list::lock(&folder),
         Command::List { json } => list::list(&folder, *json),
         Command::Show(request) => list::show(&folder, request),
@@ -60,6 +75,13 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         Command::Lint(request) => lint::lint(&folder, request),
         Command::Check(request) => check::check(&folder, request),
         Command::Rehearse(request) => rehearse::rehearse(&folder, request),
+        Command::Calibrate(request) => calibrate::calibrate(request),
+        Command::PowerCuts(request) => power_cuts::power_cuts(&folder, request),
+        Command::CorruptFiles(request) => corrupt_files::corrupt_files(&folder, request),
+        Command::Certificate(request) => certificate::certificate(&folder, request),
+        Command::Fleet(request) => fleet::fleet(request),
+        Command::Squash(request) => squash::squash(&folder, request),
+        Command::Sanitize(request) => sanitize::sanitize(request),
         Command::Pack { output } => pack::pack(&folder, output),
         Command::Device { .. } => Ok(true),
     }

@@ -15,7 +15,8 @@ use crate::cli::{Format, Lint};
 use crate::model::Model;
 use crate::{product, schema};
 use case::{Case, File, Hit};
-use rules::{Rule, NOTHING_ALLOWED, REFUSED, RULES, WARNED};
+pub use rules::Rule;
+use rules::{NOTHING_ALLOWED, REFUSED, RULES, WARNED};
 
 /// One finding.
 pub struct Finding {
@@ -54,13 +55,18 @@ pub fn lint(folder: &Path, request: &Lint) -> Result<bool> {
         Format::Text => formats::text(&findings),
         Format::Json => formats::json(&findings),
         Format::Sarif => formats::sarif(&findings),
+        Format::Junit => formats::junit(&findings),
         Format::Github => formats::github(&findings),
     };
     print!("{text}");
     Ok(findings.is_empty())
 }
 
-fn all(product: &Product, request: &Lint) -> Result<Vec<Finding>> {
+/// Every finding that no file allows.
+///
+/// # Errors
+/// As SQLite; a database that is not there.
+pub fn all(product: &Product, request: &Lint) -> Result<Vec<Finding>> {
     let (problems, mut warnings) = bootmigrate_build::execute(product);
     warnings.extend(product.warnings.iter().cloned());
     let mut findings = Vec::new();
@@ -112,18 +118,7 @@ fn all(product: &Product, request: &Lint) -> Result<Vec<Finding>> {
                     trial: None,
                 };
                 case.trial = case.try_with_rows();
-                found.extend(
-                    RULES
-                        .iter()
-                        .flat_map(|rule| {
-                            rule.look
-                                .map(|look| look(&case))
-                                .unwrap_or_default()
-                                .into_iter()
-                                .map(move |hit| (rule, hit))
-                        })
-                        .map(|(rule, hit)| of_hit(product, migration, rule, hit)),
-                );
+                found.extend(of_rules(&case));
             }
             findings.extend(allowed(product, migration, found));
         }
@@ -138,6 +133,15 @@ fn all(product: &Product, request: &Lint) -> Result<Vec<Finding>> {
         ))
     });
     Ok(findings)
+}
+
+/// What the rules say of a migration.
+fn of_rules(case: &Case<'_>) -> Vec<Finding> {
+    let hits = RULES.iter().flat_map(|rule| {
+        let hits = rule.look.map(|look| look(case)).unwrap_or_default();
+        hits.into_iter().map(move |hit| (rule, hit))
+    });
+    hits.map(|(rule, hit)| of_hit(case.product, case.migration, rule, hit)).collect()
 }
 
 /// What the build says of a migration's files.

@@ -95,6 +95,19 @@ pub fn show(folder: &Path, request: &Show) -> Result<bool> {
     Ok(true)
 }
 
+/// `48,211`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 fn state(migration: &Migration) -> &'static str {
     match (migration.adopted, migration.released) {
         (true, _) => "adopted",

@@ -1,4 +1,5 @@
-//! Owns what a schema holds, read from SQLite: tables with columns, keys, indexes and CHECKs, and everything else by name.
+//! Owns what a schema holds, read from SQLite: tables with columns, keys, indexes and CHECKs, and
+//! everything else by name.
 //! Promises: names are compared without regard to the case of letters, as SQLite does.
 //! Never holds SQLite's own tables, the history, or bootmigrate's.
 
@@ -77,7 +78,10 @@ impl Model {
     /// As SQLite.
     pub fn read(connection: &Connection, history: &str) -> rusqlite::Result<Model> {
         let mut model = Model::default();
-        let mut statement = connection.prepare("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY lower(name)")?;
+        let mut statement = connection.prepare(
+            "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema ORDER BY \
+             lower(name)",
+        )?;
         let objects = statement.query_map([], |row| {
             Ok(Object {
                 kind: row.get(0)?,
@@ -170,8 +174,10 @@ fn table(connection: &Connection, object: &Object) -> rusqlite::Result<Table> {
         strict: false,
         without_rowid: false,
     };
-    let mut found =
-        connection.prepare("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid")?;
+    let mut found = connection.prepare(
+        "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, \
+         'main') ORDER BY cid",
+    )?;
     for column in found.query_map([name], |row| {
         Ok(Column {
             name: row.get(0)?,
@@ -192,8 +198,10 @@ fn table(connection: &Connection, object: &Object) -> rusqlite::Result<Table> {
 
 fn foreign_keys(connection: &Connection, table: &str) -> rusqlite::Result<Vec<ForeignKey>> {
     let mut found: Vec<(i64, ForeignKey)> = Vec::new();
-    let mut statement =
-        connection.prepare("SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1, 'main') ORDER BY id, seq")?;
+    let mut statement = connection.prepare(
+        "SELECT id, \"table\", \"from\", \"to\" FROM pragma_foreign_key_list(?1, 'main') ORDER BY \
+         id, seq",
+    )?;
     let mut rows = statement.query([table])?;
     while let Some(row) = rows.next()? {
         let (id, parent, from, to): (i64, String, String, Option<String>) =
@@ -237,7 +245,10 @@ fn indexes(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Index>>
 
 /// Virtual tables, and what their modules keep.
 fn virtual_tables(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('shadow', 'virtual')")?;
+    let mut statement = connection.prepare(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('shadow', \
+         'virtual')",
+    )?;
     let rows = statement.query_map([], |row| row.get(0))?;
     rows.collect()
 }

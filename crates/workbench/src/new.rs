@@ -18,19 +18,13 @@ use crate::time;
 pub fn new(folder: &Path, request: &New) -> Result<bool> {
     let name = file_name(&request.name)?;
     let db = &request.db;
-    if db.is_empty()
-        || !db
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-')
-    {
-        bail!("`{db}` is no name of a database; write letters, digits, `_` and `-`");
-    }
+    database_name(db)?;
     let mut place = folder.join(db);
     if request.data {
         place.push("data");
     }
     fs::create_dir_all(&place).with_context(|| format!("{} cannot be made", place.display()))?;
-    configure(folder, db)?;
+    configure(folder, db, "")?;
     let version =
         if request.timestamp { time::written(time::now()) } else { next_version(&place)? };
     let stem = place.join(format!("V{version}__{name}"));
@@ -46,8 +40,21 @@ pub fn new(folder: &Path, request: &New) -> Result<bool> {
     Ok(true)
 }
 
+/// # Errors
+/// It is no name of a database.
+pub fn database_name(db: &str) -> Result<()> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    if db.is_empty() || !db.chars().all(fits) {
+        bail!("`{db}` is no name of a database; write letters, digits, `_` and `-`");
+    }
+    Ok(())
+}
+
 /// As refinery takes it.
-fn file_name(words: &str) -> Result<String> {
+///
+/// # Errors
+/// It is no name of a migration.
+pub fn file_name(words: &str) -> Result<String> {
     let name: String = words
         .trim()
         .chars()
@@ -59,8 +66,11 @@ fn file_name(words: &str) -> Result<String> {
     Ok(name)
 }
 
-/// A database without an entry in the configuration gets one.
-fn configure(folder: &Path, db: &str) -> Result<()> {
+/// A database without an entry in the configuration gets one, with these lines in it.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn configure(folder: &Path, db: &str, lines: &str) -> Result<()> {
     let path = folder.join("bootmigrate.toml");
     let mut text = fs::read_to_string(&path).unwrap_or_default();
     if text.contains(&format!("[databases.{db}]"))
@@ -71,7 +81,7 @@ fn configure(folder: &Path, db: &str) -> Result<()> {
     if !text.is_empty() {
         text.push('\n');
     }
-    text.push_str(&format!("[databases.{db}]\npath = \"/var/lib/{db}/{db}.db\"\n"));
+    text.push_str(&format!("[databases.{db}]\npath = \"/var/lib/{db}/{db}.db\"\n{lines}"));
     fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
     println!(
         "{}: [databases.{db}] is new; write the path that the application opens",
@@ -96,7 +106,11 @@ fn next_version(place: &Path) -> Result<i64> {
     newest.checked_add(1).context("there is no greater version")
 }
 
-fn write_new(path: &Path, text: &str) -> Result<()> {
+/// Writes a file that is not there yet, and prints its path.
+///
+/// # Errors
+/// It is there, or cannot be written.
+pub fn write_new(path: &Path, text: &str) -> Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)

@@ -23,7 +23,11 @@ pub fn pack(folder: &Path, output: &Path) -> Result<bool> {
     if let Some(code) =
         all.into_iter().find(|migration| migration.directives.code_revision.is_some())
     {
-        bail!("{} runs Rust code, which only a binary of the product's own has; embed the folder there", product::shown(&product, code));
+        bail!(
+            "{} runs Rust code, which only a binary of the product's own has; embed the folder \
+             there",
+            product::shown(&product, code)
+        );
     }
     let bytes = bootmigrate_build::packed(&product);
     fs::write(output, &bytes).with_context(|| format!("{} cannot be written", output.display()))?;

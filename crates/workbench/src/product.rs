@@ -51,7 +51,8 @@ pub fn settings<'p>(product: &'p Product, database: &Database) -> Option<&'p Dat
     product.settings.databases.iter().find(|entry| entry.name == database.name)
 }
 
-/// How many migrations lead to this version; `None` where no migration has it. Version 0 is the empty database.
+/// How many migrations lead to this version; `None` where no migration has it. Version 0 is the
+/// empty database.
 pub fn count_to(database: &Database, version: i64) -> Option<usize> {
     let place = database
         .migrations

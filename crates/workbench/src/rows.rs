@@ -1,5 +1,7 @@
-//! Owns rows that fit a schema: types, NOT NULL, UNIQUE, CHECK and foreign keys, in every table that takes any.
-//! Promises: the same schema gets the same rows; NULL and equal values stand wherever the schema allows them.
+//! Owns rows that fit a schema: types, NOT NULL, UNIQUE, CHECK and foreign keys, in every table
+//! that takes any.
+//! Promises: the same schema gets the same rows; NULL and equal values stand wherever the schema
+//! allows them.
 //! Never writes to a database that was not made for it.
 
 use std::collections::BTreeMap;
@@ -11,7 +13,8 @@ use rusqlite::{params_from_iter, Connection};
 
 use crate::model::{bare, Column, ForeignKey, Model, Table};
 
-/// Tries for one row: a CHECK over several columns needs many, and a table that takes none costs them all.
+/// Tries for one row: a CHECK over several columns needs many, and a table that takes none costs
+/// them all.
 const TRIES_MAX: u64 = 400;
 /// Every so many rows a column that may be NULL is.
 const NULL_EVERY: u64 = 4;
@@ -173,7 +176,8 @@ pub fn affinity(kind: &str) -> Affinity {
     }
 }
 
-/// What the CHECKs that name a column compare it with: texts, numbers and their neighbours, texts of that length.
+/// What the CHECKs that name a column compare it with: texts, numbers and their neighbours, texts
+/// of that length.
 fn said_by_checks(table: &Table, column: &Column) -> Vec<Value> {
     let mut found = Vec::new();
     for check in &table.checks {
@@ -264,7 +268,10 @@ fn row_of_parent(
 ) -> rusqlite::Result<Option<Vec<Value>>> {
     let list = columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
     let table = quote(table);
-    let sql = format!("SELECT {list} FROM {table} ORDER BY 1 LIMIT 1 OFFSET ?1 % max(1, (SELECT count(*) FROM {table}))");
+    let sql = format!(
+        "SELECT {list} FROM {table} ORDER BY 1 LIMIT 1 OFFSET ?1 % max(1, (SELECT count(*) FROM \
+         {table}))"
+    );
     // A parent that is not there, or a column of it.
     let Ok(mut statement) = connection.prepare(&sql) else { return Ok(None) };
     let mut rows = statement.query([i64::try_from(number).unwrap_or_default()])?;
@@ -307,17 +314,35 @@ mod tests {
 
     #[test]
     fn rows_fit_the_constraints() {
-        check("CREATE TABLE a (x TEXT NOT NULL UNIQUE, y INTEGER CHECK (y BETWEEN 10 AND 12), z CHECK (z IN ('p', 'q')))", &[("a", 8)]);
-        check("CREATE TABLE a (code TEXT CHECK (length(code) = 5), mail TEXT NOT NULL CHECK (mail LIKE '%@%')) STRICT", &[("a", 8)]);
-        check("CREATE TABLE a (id INTEGER PRIMARY KEY CHECK (id = 1), doc TEXT NOT NULL CHECK (json_valid(doc)))", &[("a", 1)]);
-        check("CREATE TABLE a (low INTEGER NOT NULL, high INTEGER NOT NULL, CHECK (low < high AND low > 2 AND high < 9))", &[("a", 8)]);
         check(
-            "CREATE TABLE child (id INTEGER PRIMARY KEY, p INTEGER NOT NULL REFERENCES parent, up REFERENCES child (id));
+            "CREATE TABLE a (x TEXT NOT NULL UNIQUE, y INTEGER CHECK (y BETWEEN 10 AND 12), z \
+             CHECK (z IN ('p', 'q')))",
+            &[("a", 8)],
+        );
+        check(
+            "CREATE TABLE a (code TEXT CHECK (length(code) = 5), mail TEXT NOT NULL CHECK (mail \
+             LIKE '%@%')) STRICT",
+            &[("a", 8)],
+        );
+        check(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY CHECK (id = 1), doc TEXT NOT NULL CHECK \
+             (json_valid(doc)))",
+            &[("a", 1)],
+        );
+        check(
+            "CREATE TABLE a (low INTEGER NOT NULL, high INTEGER NOT NULL, CHECK (low < high AND \
+             low > 2 AND high < 9))",
+            &[("a", 8)],
+        );
+        check(
+            "CREATE TABLE child (id INTEGER PRIMARY KEY, p INTEGER NOT NULL REFERENCES parent, up \
+             REFERENCES child (id));
              CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT UNIQUE)",
             &[("child", 8), ("parent", 8)],
         );
         check(
-            "CREATE TABLE a (b TEXT, c TEXT, PRIMARY KEY (b, c)) WITHOUT ROWID; CREATE TABLE d (b, c, FOREIGN KEY (b, c) REFERENCES a)",
+            "CREATE TABLE a (b TEXT, c TEXT, PRIMARY KEY (b, c)) WITHOUT ROWID; CREATE TABLE d (b, \
+             c, FOREIGN KEY (b, c) REFERENCES a)",
             &[("a", 8), ("d", 8)],
         );
     }

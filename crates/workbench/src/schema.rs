@@ -2,6 +2,9 @@
 //! Promises: from running the migrations on SQLite, in the same order at every run.
 //! Never shows the history or bootmigrate's own tables.
 
+mod diagram;
+mod markdown;
+
 use std::fs;
 use std::path::Path;
 
@@ -10,14 +13,18 @@ use bootmigrate_build::workbench::{Chain, How, Schema as Parts};
 use bootmigrate_build::{Database, Product};
 use rusqlite::Connection;
 
-use crate::cli::Schema;
-use crate::product;
+use crate::cli::{Schema, SchemaFormat};
+use crate::model::Model;
+use crate::{copied, product};
 
 /// Prints or writes it.
 ///
 /// # Errors
 /// The folder has problems, a version is not known, or its migrations do not run.
 pub fn schema(folder: &Path, request: &Schema) -> Result<bool> {
+    if let Some(file) = &request.file {
+        return of_file(file, request);
+    }
     let product = product::read(folder)?;
     for database in product::databases(&product, request.db.as_deref())? {
         let history = &product::settings(&product, database)
@@ -31,7 +38,15 @@ pub fn schema(folder: &Path, request: &Schema) -> Result<bool> {
         let version = request.at.unwrap_or_else(|| product::newest(database));
         let now = open(&chain, database, version)?;
         match request.since {
-            None => print!("-- {} at version {version}\n{}", database.name, dump(&now, history)?),
+            None => print!(
+                "{}",
+                shown(
+                    &now,
+                    history,
+                    request.format,
+                    &format!("{} at version {version}", database.name)
+                )?
+            ),
             Some(since) => {
                 println!("{}: from version {since} to {version}", database.name);
                 let then = open(&chain, database, since)?;
@@ -42,6 +57,45 @@ pub fn schema(folder: &Path, request: &Schema) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Of a database file.
+fn of_file(file: &Path, request: &Schema) -> Result<bool> {
+    // The product's own name for it is not known here.
+    let history = "refinery_schema_history";
+    let now = copied::open(file)?.connection;
+    match &request.since_file {
+        None => print!("{}", shown(&now, history, request.format, &file.display().to_string())?),
+        Some(since) => differences(&copied::open(since)?.connection, &now, history)?
+            .iter()
+            .for_each(|line| println!("{line}")),
+    }
+    Ok(true)
+}
+
+fn shown(
+    connection: &Connection,
+    history: &str,
+    format: SchemaFormat,
+    title: &str,
+) -> Result<String> {
+    Ok(match format {
+        SchemaFormat::Sql => format!("-- {title}\n{}", dump(connection, history)?),
+        SchemaFormat::Markdown => markdown::page(&Model::read(connection, history)?, title),
+        SchemaFormat::Svg => diagram::svg(&Model::read(connection, history)?, title),
+    })
+}
+
+/// How a database's schema differs between two of its versions.
+///
+/// # Errors
+/// A version is not known.
+pub fn between(product: &Product, database: &Database, from: i64, to: i64) -> Result<Vec<String>> {
+    let history = &product::settings(product, database)
+        .context("no entry in the configuration")?
+        .history_table;
+    let chain = chain(product, database)?;
+    Ok(differences(&open(&chain, database, from)?, &open(&chain, database, to)?, history)?)
 }
 
 fn open(chain: &Chain<'_>, database: &Database, version: i64) -> Result<Connection> {
@@ -68,9 +122,10 @@ fn write_all(to: &Path, database: &Database, chain: &Chain<'_>, history: &str) -
 /// # Errors
 /// As SQLite.
 pub fn dump(connection: &Connection, history: &str) -> rusqlite::Result<String> {
-    let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-               AND tbl_name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND tbl_name <> ?1 COLLATE NOCASE \
-               ORDER BY type = 'view', lower(tbl_name), CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 ELSE 2 END, lower(name)";
+    let sql = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' \
+               ESCAPE '\\' AND tbl_name NOT LIKE 'bootmigrate\\_%' ESCAPE '\\' AND tbl_name <> ?1 \
+               COLLATE NOCASE ORDER BY type = 'view', lower(tbl_name), CASE type WHEN 'table' THEN \
+               0 WHEN 'index' THEN 1 ELSE 2 END, lower(name)";
     let mut statement = connection.prepare(sql)?;
     let mut text = String::new();
     for sql in statement.query_map([history], |row| row.get::<_, String>(0))? {

@@ -13,7 +13,8 @@ pub fn now() -> i64 {
 
 /// As `20260131120000`, in UTC.
 ///
-/// The calendar's date of so many seconds since 1970, by counting from the March of a year that 400 divides.
+/// The calendar's date of so many seconds since 1970, by counting from the March of a year that 400
+/// divides.
 pub fn written(seconds: i64) -> i64 {
     let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
@@ -29,7 +30,8 @@ pub fn written(seconds: i64) -> i64 {
         + rest % 60
 }
 
-/// A text with every time since `began` (a date with a clock, or seconds since 1970) replaced by `now`.
+/// A text with every time since `began` (a date with a clock, or seconds since 1970) replaced by
+/// `now`.
 pub fn without_now(text: &str, began: i64) -> String {
     let ended = now();
     let mut out = String::new();

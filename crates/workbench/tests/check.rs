@@ -12,7 +12,8 @@ use expect_test::{expect, Expect};
 const CONFIGURATION: &str =
     "[databases.settings]\npath = \"/var/lib/product/settings.db\"\nsqlite_min = \"3.40\"\n";
 const FIRST: &str = "CREATE TABLE site (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE sensor (id INTEGER PRIMARY KEY, site_id INTEGER NOT NULL REFERENCES site (id), label TEXT);";
+CREATE TABLE sensor (id INTEGER PRIMARY KEY, site_id INTEGER NOT NULL REFERENCES site (id), label \
+                     TEXT);";
 
 #[track_caller]
 fn check(later: &[(&str, &str)], arguments: &[&str], expected: Expect) {
@@ -62,7 +63,10 @@ fn rows_that_a_migration_loses() {
             (exit code 1)
         "#]],
     );
-    let allowed = format!("-- bootmigrate: allow = BM103 because a sensor without a label was never installed\n{deletes}");
+    let allowed = format!(
+        "-- bootmigrate: allow = BM103 because a sensor without a label was never \
+         installed\n{deletes}"
+    );
     check(
         &[("V2__tidy.sql", &allowed)],
         &[],
@@ -78,7 +82,8 @@ fn one_boot_and_many() {
     let product =
         Product::with(&[("bootmigrate.toml", CONFIGURATION), ("settings/V1__first.sql", FIRST)]);
     product.release();
-    let random = "CREATE TABLE note (id INTEGER PRIMARY KEY, made INTEGER NOT NULL);\nINSERT INTO note (made) SELECT random() FROM site;";
+    let random = "CREATE TABLE note (id INTEGER PRIMARY KEY, made INTEGER NOT NULL);\nINSERT INTO \
+                  note (made) SELECT random() FROM site;";
     product.write("settings/V2__note.sql", random);
     let Ran { code, out, .. } = product.run(&["check"]);
     let begins =
@@ -95,9 +100,13 @@ fn a_way_back_that_loses() {
         &[
             (
                 "V2__zone.sql",
-                "ALTER TABLE site ADD COLUMN zone TEXT NOT NULL DEFAULT 'UTC';\nUPDATE sensor SET label = 'none' WHERE label IS NULL;",
+                "ALTER TABLE site ADD COLUMN zone TEXT NOT NULL DEFAULT 'UTC';\nUPDATE sensor SET \
+                 label = 'none' WHERE label IS NULL;",
             ),
-            ("V2__zone.down.sql", "ALTER TABLE site DROP COLUMN zone;\nDELETE FROM sensor WHERE label = 'none';"),
+            (
+                "V2__zone.down.sql",
+                "ALTER TABLE site DROP COLUMN zone;\nDELETE FROM sensor WHERE label = 'none';",
+            ),
         ],
         &[],
         expect![[r#"
@@ -109,9 +118,35 @@ fn a_way_back_that_loses() {
     );
 }
 
+/// What `schema --write` has written is in git, and a later edit makes another schema.
+#[test]
+fn a_schema_in_git_that_is_another() {
+    let product =
+        Product::with(&[("bootmigrate.toml", CONFIGURATION), ("settings/V1__first.sql", FIRST)]);
+    product.write("settings/V2__zone.sql", "CREATE TABLE zone (\n  id INTEGER PRIMARY KEY\n);");
+    let well = "settings: from nothing and from 2 versions with 20 rows a table, 0 ways back: all \
+                well\n";
+    assert_eq!(product.run(&["check"]).out, well);
+    assert_eq!(product.run(&["schema", "--write", "schema"]).code, 0);
+    assert_eq!(product.run(&["check"]).out, well);
+    product.write("settings/V2__zone.sql", "CREATE TABLE zone (\n  id TEXT PRIMARY KEY\n);");
+    product.write("settings/V3__more.sql", "CREATE TABLE more (id INTEGER PRIMARY KEY);");
+    let found = product.run(&["check"]);
+    expect![[r#"
+        schema/settings/V2.sql:4: BM107 schema-differs: `  id INTEGER PRIMARY KEY` stands here, and the migrations make `  id TEXT PRIMARY KEY`; run `bootmigrate-workbench schema --write schema`
+        schema/settings/V3.sql: BM107 schema-differs: there is no such file; run `bootmigrate-workbench schema --write schema`
+        settings: from nothing and from 3 versions with 20 rows a table, 0 ways back: 2 wrong
+    "#]]
+    .assert_eq(&found.out);
+    assert_eq!(found.code, 1);
+    product.run(&["schema", "--write", "schema"]);
+    assert_eq!(product.run(&["check"]).code, 0);
+}
+
 #[test]
 fn a_table_that_takes_no_generated_row_gets_the_teams() {
-    let check_sum = "CREATE TABLE card (id INTEGER PRIMARY KEY, number TEXT NOT NULL CHECK (hex(number) = '616263' || hex('d')));";
+    let check_sum = "CREATE TABLE card (id INTEGER PRIMARY KEY, number TEXT NOT NULL CHECK \
+                     (hex(number) = '616263' || hex('d')));";
     check(
         &[("V2__card.sql", check_sum)],
         &["--all"],

@@ -1,4 +1,5 @@
-//! Owns the transcripts of `new`, `lock`, `list`, `show`, `schema` and `device`: what a user without Rust does first.
+//! Owns the transcripts of `new`, `lock`, `list`, `show`, `schema` and `device`: what a user
+//! without Rust does first.
 //! Promises: each begins in an empty folder, or with the example product.
 //! Never looks at a database that was not made by the test.
 

@@ -1,4 +1,4 @@
-//! Owns a bad example and its mended twin for every lint, as files in `lints/CODE`.
+//! Owns a bad example and its corrected form for every lint, as files in `lints/CODE`.
 //! Promises: the bad one gives exactly what `expected.txt` says, the good one nothing at all.
 //! Never leaves a lint without the two.
 
@@ -101,6 +101,29 @@ fn the_example_product_gives_no_finding() {
     assert_eq!(found, Ran { code: 0, out: "No finding.\n".into(), err: String::new() });
 }
 
+/// A rebuild of which each statement is a file of its own, as generators write it.
+#[test]
+fn a_rebuild_over_several_files_gives_no_finding() {
+    let product =
+        Product::with(&[("bootmigrate.toml", &text("BM024", "bootmigrate.toml").unwrap())]);
+    let files = [
+        "CREATE TABLE card (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE);",
+        "CREATE TABLE card_new (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE COLLATE NOCASE);",
+        "INSERT INTO card_new (id, code) SELECT id, min(code) FROM card GROUP BY code COLLATE \
+         NOCASE;",
+        "DROP TABLE card;",
+        "ALTER TABLE card_new RENAME TO card;",
+    ];
+    for (number, sql) in files.iter().enumerate() {
+        product.write(&format!("settings/V{}__step.sql", number + 1), &format!("{sql}\n"));
+    }
+    let found = product.run(&["lint"]);
+    assert_eq!(found, Ran { code: 0, out: "No finding.\n".into(), err: String::new() });
+    // Without the last of them, the rows are gone.
+    fs::remove_file(product.migrations().join("settings/V5__step.sql")).unwrap();
+    assert!(product.run(&["lint"]).out.contains("BM022 drops-table"));
+}
+
 /// The same finding in each form that a program reads.
 #[test]
 fn the_forms_for_programs_are_read() {
@@ -131,11 +154,26 @@ fn the_forms_for_programs_are_read() {
     );
     let rules = sarif.pointer("/runs/0/tool/driver/rules").unwrap().as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["id"] == "BM024"));
+    let junit = product.run(&["lint", "--format", "junit"]);
+    let failed = "<testsuite name=\"lint\" tests=\"1\" failures=\"1\" time=\"0\">\n  <testcase \
+                  classname=\"migrations/settings/V2__change.sql\" name=\"BM024 no-where, line 1, \
+                  column 1\" time=\"0\">\n    <failure type=\"BM024\" message=\"UPDATE without WHERE";
+    assert!(junit.code == 1 && junit.out.contains(failed), "{}", junit.out);
+    assert!(
+        junit.out.contains("\nwhy: ") && junit.out.ends_with("</testsuite>\n"),
+        "{}",
+        junit.out
+    );
     let github = product.run(&["lint", "--format", "github"]);
-    let begins = "::warning file=migrations/settings/V2__change.sql,line=1,col=1,title=BM024 no-where::UPDATE without WHERE";
+    let begins = "::warning file=migrations/settings/V2__change.sql,line=1,col=1,title=BM024 \
+                  no-where::UPDATE without WHERE";
     assert!(
         github.code == 1 && github.out.starts_with(begins) && github.out.lines().count() == 1,
         "{}",
         github.out
     );
+    product.write("settings/V2__change.sql", &read("good.sql"));
+    let none = product.run(&["lint", "--format", "junit"]);
+    let well = " tests=\"1\" failures=\"0\" ";
+    assert!(none.code == 0 && none.out.contains(well), "{}", none.out);
 }

@@ -1,5 +1,7 @@
-//! Owns the judgement of `rehearse`: field databases of several versions, damaged, foreign and newer ones, sorted against what they are.
-//! Promises: the originals are the same bytes afterwards; parts, a resumed run and one whole run say the same.
+//! Owns the judgement of `rehearse`: field databases of several versions, damaged, foreign and
+//! newer ones, sorted against what they are.
+//! Promises: the originals are the same bytes afterwards; parts, a resumed run and one whole run
+//! say the same.
 //! Never depends on how long a run takes.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, clippy::indexing_slicing)]
@@ -14,7 +16,8 @@ use common::{Product, Ran};
 use rusqlite::Connection;
 use serde_json::Value;
 
-/// A fleet: the example product's settings of several versions with rows, and one of each kind that is not well.
+/// A fleet: the example product's settings of several versions with rows, and one of each kind that
+/// is not well.
 struct Fleet {
     product: Product,
     /// What each file is.
@@ -66,7 +69,8 @@ impl Fleet {
     }
 }
 
-/// A database of this version with rows, where the application was switched off: the last of them are in its -wal.
+/// A database of this version with rows, where the application was switched off: the last of them
+/// are in its -wal.
 fn make(product: &Product, name: &str, version: &str) {
     let root = product.path().join("root");
     fs::create_dir_all(root.join("var/lib/gateway")).unwrap();
@@ -80,7 +84,8 @@ fn make(product: &Product, name: &str, version: &str) {
     application.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0;").unwrap();
     application
         .execute_batch(
-            "INSERT INTO site (name) VALUES ('attic'); INSERT INTO sensor (site_id, address, kind) SELECT id, 'one', 'humidity' FROM site",
+            "INSERT INTO site (name) VALUES ('attic'); INSERT INTO sensor (site_id, address, kind) \
+             SELECT id, 'one', 'humidity' FROM site",
         )
         .unwrap();
     for side in ["", "-wal"] {
@@ -102,7 +107,15 @@ fn lines(path: &Path) -> BTreeMap<String, Value> {
 fn steady(path: &Path) -> BTreeMap<String, Value> {
     let mut all = lines(path);
     for record in all.values_mut() {
-        for key in ["duration_ms", "space_bytes", "memory_bytes", "written_bytes"] {
+        let measured = [
+            "duration_ms",
+            "space_bytes",
+            "memory_bytes",
+            "written_bytes",
+            "migrations",
+            "predicted_ms",
+        ];
+        for key in measured {
             record.as_object_mut().unwrap().remove(key);
         }
     }
@@ -143,6 +156,8 @@ fn each_is_sorted_and_none_is_touched() {
         (a["from"].as_i64(), a["version"].as_i64(), a["outcome"].as_str()),
         (Some(4), Some(14), Some("migrated"))
     );
+    let times = a["migrations"].as_object().unwrap();
+    assert!(times.len() == 10 && times.contains_key("5") && times.contains_key("14"), "{a}");
     assert_eq!(a["tables"]["broker"], serde_json::json!([null, 0]), "{a}");
     assert_eq!(
         (a["rows_lost"].as_i64(), a["second_run"].is_null(), a["faults"].as_array().unwrap().len()),
@@ -168,6 +183,7 @@ fn each_is_sorted_and_none_is_touched() {
     assert!(
         html.contains("7 databases, 0 failed")
             && html.contains("damaged/settings.db")
+            && html.contains("<td>settings</td><td>V10</td><td class=\"number\">2</td>")
             && html.ends_with("</html>\n")
     );
     assert!(!html.contains("http") && !html.contains("<script"), "the page needs another file");
@@ -199,20 +215,82 @@ fn parts_and_a_resumed_run_are_the_whole() {
     assert!(merged.code == 0 && merged.out.contains("      7 databases\n"), "{merged:?}");
     assert_eq!(steady(&fleet.path("merged.jsonl")), whole);
     assert_eq!(steady(&fleet.path("part2.jsonl")).len(), 2);
+    // The machine that merges need not have the migrations.
+    let bare = ["--migrations", "none", "rehearse", "merge", "part1.jsonl"];
+    assert_eq!(fleet.product.run(&bare).code, 0);
+    // A part that nobody has run is not passed over.
+    let parts = |parts: &[&str]| {
+        fleet.product.run(&[&["rehearse", "merge", "--folder", "field"], parts].concat())
+    };
+    assert_eq!(parts(&["part1.jsonl", "part2.jsonl", "part3.jsonl"]).code, 0);
+    let two = parts(&["part1.jsonl", "part3.jsonl"]);
+    let said = "not rehearsed: 2 of the folder, b/settings.db first\n";
+    assert!(two.code == 1 && two.out.ends_with(said), "{two:?}");
     // Cut off in the middle of the third line.
     let text = fs::read_to_string(fleet.path("whole.jsonl")).unwrap();
     let third: usize = text.split_inclusive('\n').take(2).map(str::len).sum::<usize>() + 20;
     fs::write(fleet.path("cut.jsonl"), &text[..third]).unwrap();
+    // Two runs at once would both do the rest.
+    let held = fs::File::open(fleet.path("cut.jsonl")).unwrap();
+    held.lock().unwrap();
+    let second = fleet.rehearse(&["--json", "cut.jsonl", "--resume"]);
+    assert!(second.code == 2 && second.err.contains("cut.jsonl: another rehearsal"), "{second:?}");
+    held.unlock().unwrap();
     fleet.rehearse(&["--json", "cut.jsonl", "--resume"]);
     let resumed = fs::read_to_string(fleet.path("cut.jsonl")).unwrap();
     assert!(resumed.starts_with(&text[..third - 20]), "what was done is done again");
     assert_eq!(steady(&fleet.path("cut.jsonl")), whole);
 }
 
+/// An object store: names, and a command that brings one.
+#[test]
+fn a_listing_is_as_good_as_a_folder() {
+    let fleet = Fleet::new();
+    fleet.rehearse(&["--json", "folder.jsonl"]);
+    let names: Vec<String> = bytes(&fleet.path("field"))
+        .keys()
+        .map(|path| path.strip_prefix(fleet.path("field")).unwrap().display().to_string())
+        .collect();
+    assert!(names.iter().any(|name| name.ends_with("-wal")));
+    fs::write(fleet.path("listing"), names.join("\n")).unwrap();
+    let from = ["rehearse", "--scratch", ".", "--json", "listed.jsonl", "--listing", "listing"];
+    let run =
+        |fetch: &str| fleet.product.run(&[&from[..], &["--resume", "--fetch", fetch]].concat());
+    // The store is gone in the middle.
+    let half = run("case $1 in c/*) exit 4; esac; cp \"field/$1\" \"$2\"");
+    assert!(half.code == 2 && half.err.contains("c/settings.db was not fetched"), "{half:?}");
+    assert_eq!(run("cp \"field/$1\" \"$2\"").code, 0);
+    let (listed, mut folder) =
+        (steady(&fleet.path("listed.jsonl")), steady(&fleet.path("folder.jsonl")));
+    // It was not fetched, since nothing says what it is.
+    folder.get_mut("other.db").unwrap()["bytes"] = 0.into();
+    for (name, record) in &mut folder {
+        record["reproduce"] = listed[name]["reproduce"].clone();
+    }
+    assert_eq!(listed, folder);
+    let again = fleet.path("again.sh");
+    let program = env!("CARGO_BIN_EXE_bootmigrate-workbench");
+    let command = listed["b/settings.db"]["reproduce"].as_str().unwrap();
+    fs::write(&again, command.replacen("bootmigrate-workbench", program, 1)).unwrap();
+    let mut shell = std::process::Command::new("sh");
+    let again = Ran::from(shell.arg(again).current_dir(fleet.product.path()).output().unwrap());
+    assert!(again.code == 0 && again.out.contains("1 well     1 migrated"), "{again:?}");
+    let merged = |file| fleet.product.run(&["rehearse", "merge", file, "--listing", "listing"]);
+    assert_eq!(merged("listed.jsonl").code, 0);
+    fs::write(fleet.path("none.jsonl"), "").unwrap();
+    assert!(merged("none.jsonl")
+        .out
+        .ends_with("not rehearsed: 7 of the folder, a/settings.db first\n"));
+}
+
 #[test]
 fn a_migration_that_only_some_rows_stop() {
     let fleet = Fleet::new();
-    fleet.product.write("settings/V15__one_site.sql", "CREATE TABLE one (id INTEGER PRIMARY KEY CHECK (id > 1));\nINSERT INTO one (id) SELECT id FROM site;\nDELETE FROM preference WHERE name = 'language';\n");
+    fleet.product.write(
+        "settings/V15__one_site.sql",
+        "CREATE TABLE one (id INTEGER PRIMARY KEY CHECK (id > 1));\nINSERT INTO one (id) SELECT id \
+         FROM site;\nDELETE FROM preference WHERE name = 'language';\n",
+    );
     fleet.product.write("settings/V15__one_site.down.sql", "DROP TABLE one;\n");
     let ran = fleet.rehearse(&["--json", "all.jsonl", "--junit", "all.xml"]);
     assert_eq!(ran.code, 1, "{}", ran.out);

@@ -1,5 +1,7 @@
-//! Owns the boots of `check`: from nothing and from a version with rows, in one boot and in as many as there are versions.
-//! Promises: both begin with the same files; rows that go are laid to the version whose boot lost them.
+//! Owns the boots of `check`: from nothing and from a version with rows, in one boot and in as many
+//! as there are versions.
+//! Promises: both begin with the same files; rows that go are laid to the version whose boot lost
+//! them.
 //! Never leaves its folders behind.
 
 use std::fs;
@@ -14,7 +16,7 @@ use rusqlite::Connection;
 use super::{Subject, Trouble, BOOT, BOOTS_DIFFER, FAULTY, NOT_QUIET, ROWS_LOST};
 use crate::model::Model;
 use crate::schema::differences;
-use crate::{compare, product, rows};
+use crate::{compare, fixtures, product, rows};
 
 /// A device in a folder.
 struct Place {
@@ -34,7 +36,8 @@ impl Place {
         Ok(Place { device: Device::new(migrator, root), root: root.to_path_buf() })
     }
 
-    /// Boots this version's firmware; `false`, with the sentence, where the database is not at it then.
+    /// Boots this version's firmware; `false`, with the sentence, where the database is not at it
+    /// then.
     fn boot(
         &mut self,
         subject: &Subject<'_>,
@@ -100,7 +103,8 @@ pub fn from_zero(
     Ok(Vec::new())
 }
 
-/// From a version with rows, in one boot and in many. Returns notes: tables that no row was found for.
+/// From a version with rows, in one boot and in many. Returns notes: tables that no row was found
+/// for.
 ///
 /// # Errors
 /// As [`from_zero`]; a fixture that does not run.
@@ -116,7 +120,12 @@ pub fn from_version(
         return Ok(Vec::new());
     }
     let (connection, model) = once.open(subject)?;
-    fixtures(subject, &connection, version)?;
+    fixtures::run(
+        subject.request.fixtures.as_deref(),
+        &subject.database.name,
+        version,
+        &connection,
+    )?;
     let filled = rows::fill(&connection, &model, subject.request.rows)?;
     let notes = filled.empty.into_iter().map(|(table, why)| {
         format!("no row fits {table} at version {version} ({why}); write --fixtures")
@@ -175,18 +184,6 @@ fn equal(
     };
     troubles.extend(schema.chain(rows).map(sentence));
     Ok(())
-}
-
-/// The team's own rows for this version.
-fn fixtures(subject: &Subject<'_>, connection: &Connection, version: i64) -> Result<()> {
-    let Some(folder) = &subject.request.fixtures else { return Ok(()) };
-    let path = folder.join(&subject.database.name).join(format!("V{version}.sql"));
-    if !path.exists() {
-        return Ok(());
-    }
-    let text =
-        fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    connection.execute_batch(&text).with_context(|| format!("{} does not run", path.display()))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Owns the ways back of `check`: up, down, and up again with rows in every table.
-//! Promises: the second up ends with the schema and the rows of the first; down loses no row that was there before.
+//! Promises: the second up ends with the schema and the rows of the first; down loses no row that
+//! was there before.
 //! Never runs a way back over Rust code.
 
 use anyhow::Result;

@@ -1,5 +1,6 @@
 //! Owns what a lint looks at: one file, its tokens, and the database before, after, and with rows.
-//! Promises: the states are SQLite's own, after running the files; nothing is guessed from text alone where SQLite can be asked.
+//! Promises: the states are SQLite's own, after running the files; nothing is guessed from text
+//! alone where SQLite can be asked.
 //! Never decides what is a mistake.
 
 use bootmigrate_build::config::DatabaseSettings;
@@ -106,7 +107,9 @@ impl<'a> Case<'a> {
             return None;
         }
         let connection = self.open()?;
-        rows::fill(&connection, &self.before, ROWS).ok()?;
+        let mut filled = self.before.clone();
+        filled.tables.retain(|table| !self.takes_a_name(&table.name));
+        rows::fill(&connection, &filled, ROWS).ok()?;
         let begins = if self.migration.directives.no_transaction { "" } else { "BEGIN" };
         connection.execute_batch(begins).ok()?;
         // A device leaves these out of a file that was released before bootmigrate.
@@ -134,7 +137,8 @@ impl<'a> Case<'a> {
         None
     }
 
-    /// Tables that this file drops or renames away and makes again, each with that statement's first token.
+    /// Tables that this file drops or renames away and makes again, each with that statement's
+    /// first token.
     pub fn rebuilt(&self) -> Vec<(String, Token<'a>)> {
         let away = |statement: &Statement<'_>| {
             dropped(statement, "TABLE").or_else(|| renamed(statement).map(|(old, _)| old))
@@ -148,6 +152,29 @@ impl<'a> Case<'a> {
             self.before.table(table).is_some() && self.after.table(table).is_some()
         })
         .collect()
+    }
+
+    /// A later file gives this table the name of one that is still there: until then it is empty,
+    /// or has the other's rows.
+    fn takes_a_name(&self, table: &str) -> bool {
+        self.last.table(table).is_none()
+            && self.renamed_later(|old, new| {
+                old.eq_ignore_ascii_case(table) && self.before.table(new).is_some()
+            })
+    }
+
+    /// A table that is there has this one's rows, and gets its name by a later file.
+    pub fn is_made_again(&self, table: &str) -> bool {
+        self.renamed_later(|old, new| {
+            new.eq_ignore_ascii_case(table) && self.before.table(old).is_some()
+        })
+    }
+
+    fn renamed_later(&self, is_it: impl Fn(&str, &str) -> bool) -> bool {
+        let later = self.database.migrations.iter().skip(self.place + 1);
+        later.map(|migration| File::of(&migration.sql)).any(|file| {
+            file.statements.iter().filter_map(renamed).any(|(old, new)| is_it(&old, &new))
+        })
     }
 
     /// Is this table there before the file?

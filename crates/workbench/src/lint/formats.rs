@@ -1,11 +1,14 @@
-//! Owns the forms in which findings are printed: text, JSON, SARIF, GitHub annotations, and the list of lints.
-//! Promises: every form has file, line, column, code, what, why and what to write; the same findings give the same bytes.
+//! Owns the forms in which findings are printed: text, JSON, SARIF, JUnit, GitHub annotations,
+//! and the list of lints.
+//! Promises: every form has file, line, column, code, what, why and what to write; the same
+//! findings give the same bytes.
 //! Never decides what is a finding.
 
 use serde_json::json;
 
 use super::rules::RULES;
 use super::Finding;
+use crate::xml::{self, Case, Failure};
 
 /// For people: place, line, caret, why, what to write.
 pub fn text(findings: &[Finding]) -> String {
@@ -85,6 +88,37 @@ pub fn sarif(findings: &[Finding]) -> String {
     let run = json!({ "tool": { "driver": driver }, "columnKind": "unicodeCodePoints", "results": results.collect::<Vec<_>>() });
     let log = json!({ "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run] });
     format!("{log:#}\n")
+}
+
+/// One test case a finding; one that is well where there is none, since a suite without a case is
+/// taken for one that did not run.
+pub fn junit(findings: &[Finding]) -> String {
+    let case = |finding: &Finding| {
+        let Finding { rule, file, line, column, what, text, .. } = finding;
+        Case {
+            class: file.clone(),
+            name: format!("{} {}, line {line}, column {column}", rule.code, rule.name),
+            duration_ms: 0,
+            end: Err(Failure {
+                kind: rule.code.to_owned(),
+                message: what.clone(),
+                text: format!(
+                    "{file}:{line}:{column}: {what}\n{text}\nwhy: {}\nwrite: {}",
+                    rule.why, rule.instead
+                ),
+            }),
+        }
+    };
+    let mut cases: Vec<Case> = findings.iter().map(case).collect();
+    if cases.is_empty() {
+        cases.push(Case {
+            class: "migrations".to_owned(),
+            name: "lint".to_owned(),
+            duration_ms: 0,
+            end: Ok("No finding.".to_owned()),
+        });
+    }
+    xml::junit("lint", &cases)
 }
 
 /// `::warning file=…,line=…::…`, as a workflow of GitHub reads it.

@@ -2,6 +2,7 @@
 //! Promises: a code never gets another meaning; sorted by code.
 //! Never looks at a file: each rule's function does.
 
+mod lost;
 mod statements;
 mod tables;
 mod trial;
@@ -100,14 +101,16 @@ pub const RULES: &[Rule] = &[
         "BM015",
         "unique-on-rows",
         trial::unique,
-        "the schema before allows equal values, so some device has them, and there the migration fails",
+        "the schema before allows equal values, so some device has them, and there the migration \
+         fails",
         "first merge or number the rows that are equal, then make it unique",
     ),
     rule(
         "BM016",
         "check-on-rows",
         trial::check,
-        "the schema before allows other values, so some device has one, and there the migration fails",
+        "the schema before allows other values, so some device has one, and there the migration \
+         fails",
         "a CASE in the copy, or an UPDATE before, that brings every value into the range",
     ),
     rule(
@@ -127,9 +130,10 @@ pub const RULES: &[Rule] = &[
     rule(
         "BM019",
         "rebuild-loses",
-        tables::rebuild_loses,
+        lost::rebuild_loses,
         "what hangs on a table goes with its DROP, and nothing says so",
-        "the same constraint, index or trigger for the new table; or a DROP of its own where that is meant",
+        "the same constraint, index or trigger for the new table; or a DROP of its own where that \
+         is meant",
     ),
     rule(
         "BM020",
@@ -163,21 +167,24 @@ pub const RULES: &[Rule] = &[
         "BM024",
         "no-where",
         statements::no_where,
-        "on a large table the boot takes as long as the table is large, and its journal as much room",
+        "on a large table the boot takes as long as the table is large, and its journal as much \
+         room",
         "a WHERE; for many rows a data migration with `batch`, beside the application",
     ),
     rule(
         "BM025",
         "insert-select-star",
         statements::select_star,
-        "databases that came to this version on different ways may have their columns in another order",
+        "databases that came to this version on different ways may have their columns in another \
+         order",
         "both lists of columns",
     ),
     rule(
         "BM026",
         "insert-without-columns",
         statements::positional,
-        "databases that came to this version on different ways may have their columns in another order",
+        "databases that came to this version on different ways may have their columns in another \
+         order",
         "the list of columns",
     ),
     rule(
@@ -205,10 +212,17 @@ pub const RULES: &[Rule] = &[
         "BM030",
         "text-in-double-quotes",
         statements::text_in_double_quotes,
-        "the day that a column of this name is added the statement means another thing; other builds of SQLite refuse it",
+        "the day that a column of this name is added the statement means another thing; other \
+         builds of SQLite refuse it",
         "'text' in single quotes",
     ),
-    rule("BM031", "temporary-object", statements::temporary, "TEMP objects end with their file", "an object that stays, or nothing"),
+    rule(
+        "BM031",
+        "temporary-object",
+        statements::temporary,
+        "TEMP objects end with their file",
+        "an object that stays, or nothing",
+    ),
     rule(
         "BM032",
         "pragma-of-the-file",
@@ -237,7 +251,13 @@ pub const RULES: &[Rule] = &[
         "a number that was kept then points to another row",
         "a column `id INTEGER PRIMARY KEY`",
     ),
-    rule("BM036", "type-affinity", tables::affinity, "`007` becomes 7, and `1e5` becomes 100000.0", "TEXT, or the table STRICT"),
+    rule(
+        "BM036",
+        "type-affinity",
+        tables::affinity,
+        "`007` becomes 7, and `1e5` becomes 100000.0",
+        "TEXT, or the table STRICT",
+    ),
     rule(
         "BM037",
         "nullable-key",
@@ -245,7 +265,13 @@ pub const RULES: &[Rule] = &[
         "SQLite allows NULL in a PRIMARY KEY, unlike other databases",
         "NOT NULL, or the table WITHOUT ROWID",
     ),
-    rule("BM038", "int-primary-key", tables::int_key, "only INTEGER PRIMARY KEY is the row's number", "INTEGER PRIMARY KEY"),
+    rule(
+        "BM038",
+        "int-primary-key",
+        tables::int_key,
+        "only INTEGER PRIMARY KEY is the row's number",
+        "INTEGER PRIMARY KEY",
+    ),
     rule(
         "BM039",
         "not-compatible",
@@ -257,7 +283,8 @@ pub const RULES: &[Rule] = &[
         "BM040",
         "no-way-back",
         ways::no_way_back,
-        "after an update that was rolled back the older firmware refuses the database, or purges it",
+        "after an update that was rolled back the older firmware refuses the database, or purges \
+         it",
         "a `.down.sql`, or `-- bootmigrate: irreversible` where there is none",
     ),
     rule(
@@ -274,7 +301,13 @@ pub const RULES: &[Rule] = &[
         "the stock binary cannot run it, and neither the build nor a rehearsal knows what it does",
         "plain SQL; or allow it where the product's own binary registers it",
     ),
-    rule("BM043", "reserved-name", statements::reserved, "a tool that finds such a table takes it for its own", "another name"),
+    rule(
+        "BM043",
+        "reserved-name",
+        statements::reserved,
+        "a tool that finds such a table takes it for its own",
+        "another name",
+    ),
     rule(
         "BM044",
         "crlf",
@@ -303,7 +336,13 @@ pub const RULES: &[Rule] = &[
         "two devices, or two rounds, take other rows",
         "ORDER BY a key before the LIMIT",
     ),
-    rule("BM048", "equals-null", statements::equals_null, "the statement changes no row, and nothing says so", "IS NULL or IS NOT NULL"),
+    rule(
+        "BM048",
+        "equals-null",
+        statements::equals_null,
+        "the statement changes no row, and nothing says so",
+        "IS NULL or IS NOT NULL",
+    ),
     rule(
         "BM049",
         "conflict-clause",
@@ -311,7 +350,13 @@ pub const RULES: &[Rule] = &[
         "the application does not see that a row is gone",
         "the plain constraint, and ON CONFLICT in the statements that mean it",
     ),
-    rule("BM050", "redundant-index", tables::redundant_index, "it takes room and a write for each row", "no index"),
+    rule(
+        "BM050",
+        "redundant-index",
+        tables::redundant_index,
+        "it takes room and a write for each row",
+        "no index",
+    ),
     rule(
         "BM051",
         "view-select-star",

@@ -1,5 +1,6 @@
 //! Owns the budget: limits that a rehearsal must keep, as a gate for CI.
-//! Promises: an unknown key is refused; every limit that is exceeded is said, with the worst database.
+//! Promises: an unknown key is refused; every limit that is exceeded is said, with the worst
+//! database.
 //! Never fails a rehearsal for what the file does not limit.
 
 use std::fs;
@@ -14,12 +15,15 @@ use super::record::{Kind, Record};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
-    /// Databases of the kind failed, or with a fault, a second run that is not quiet, or the release before not starting.
+    /// Databases of the kind failed, or with a fault, a second run that is not quiet, or the
+    /// release before not starting.
     failed_max: Option<usize>,
     /// Databases that are not well.
     not_well_max: Option<usize>,
     rows_lost_max: Option<i64>,
     duration_ms_max: Option<u64>,
+    /// Of the end of the range that is predicted for the device.
+    predicted_ms_max: Option<u64>,
     memory_bytes_max: Option<u64>,
     space_bytes_max: Option<u64>,
     space_factor_max: Option<f64>,
@@ -75,6 +79,9 @@ impl Budget {
         let number = |max: Option<u64>| max.map(|max| max as f64);
         let of_size = |part: u64, record: &Record| part as f64 / record.bytes.max(1) as f64;
         worst("duration_ms_max", number(self.duration_ms_max), &|record| record.duration_ms as f64);
+        worst("predicted_ms_max", number(self.predicted_ms_max), &|record| {
+            record.predicted_ms.map_or(0.0, |[_, to]| to as f64)
+        });
         worst("memory_bytes_max", number(self.memory_bytes_max), &|record| {
             record.memory_bytes as f64
         });

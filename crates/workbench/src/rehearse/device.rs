@@ -1,4 +1,5 @@
-//! Owns what a device's program has said: its report of one database, or the last line that it printed.
+//! Owns what a device's program has said: its report of one database, or the last line that it
+//! printed.
 //! Promises: reads the reports of other releases too; a field that is not known is left out.
 //! Never knows why a device decided as it did.
 
@@ -30,12 +31,15 @@ pub struct Report {
     pub cause: Option<String>,
     #[serde(default)]
     quarantine: Option<String>,
+    #[serde(default)]
+    pub applied: Vec<i64>,
     pub from: Option<i64>,
     pub version: Option<i64>,
     sentence: String,
 }
 
-/// What a run has said of a database: its report, a sentence, and the bytes that were sent to storage.
+/// What a run has said of a database: its report, a sentence, and the bytes that were sent to
+/// storage.
 pub struct Said {
     pub report: Option<Report>,
     /// With paths as they are on a device.
@@ -95,7 +99,10 @@ mod tests {
             (", \"quarantine\": \"quarantine/3\"", Kind::Damaged),
             (", \"data_loss\": true", Kind::Damaged),
         ] {
-            let text = format!("{{\"name\": \"a\", \"outcome\": \"migrated\", \"exit\": 0, \"usable\": true, \"sentence\": \"\"{more}}}");
+            let text = format!(
+                "{{\"name\": \"a\", \"outcome\": \"migrated\", \"exit\": 0, \"usable\": \
+                 true, \"sentence\": \"\"{more}}}"
+            );
             let report: Report = serde_json::from_str(&text).unwrap();
             assert_eq!(report.kind(), kind, "{text}");
         }

@@ -2,6 +2,7 @@
 //! Promises: sorted by path, so that parts of a folder are the same on every machine.
 //! Never opens a file for writing.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -12,13 +13,18 @@ use bootmigrate_build::Product;
 /// How an SQLite database begins.
 const HEADER: &[u8; 16] = b"SQLite format 3\0";
 
+/// What SQLite leaves beside a database.
+const SIDES: [&str; 3] = ["-wal", "-shm", "-journal"];
+
 /// One field database.
 pub struct Item {
     pub path: PathBuf,
     /// Its path in the folder.
     pub shown: String,
-    /// Of the main file.
-    pub bytes: u64,
+    /// Of the main file; `None` where it is not here yet.
+    pub bytes: Option<u64>,
+    /// What is in a listing beside it: `-wal`, `-journal`.
+    pub sides: Vec<&'static str>,
     /// The product's name for it; `None` where neither name nor folder says.
     pub database: Option<String>,
 }
@@ -43,9 +49,29 @@ pub fn find(product: &Product, folder: &Path, only: Option<&str>) -> Result<Vec<
         let inside = path.strip_prefix(folder).ok().filter(|inside| !inside.as_os_str().is_empty());
         let shown = inside.unwrap_or(&path).to_string_lossy().into_owned();
         let database = only.map(str::to_owned).or_else(|| whose(product, &path));
-        items.push(Item { shown, bytes, database, path });
+        items.push(Item { shown, bytes: Some(bytes), sides: Vec::new(), database, path });
     }
     Ok(items)
+}
+
+/// Every database of a listing.
+///
+/// # Errors
+/// The listing cannot be read.
+pub fn listed(product: &Product, listing: &Path, only: Option<&str>) -> Result<Vec<Item>> {
+    let text = fs::read_to_string(listing)
+        .with_context(|| format!("{} cannot be read", listing.display()))?;
+    let names: BTreeSet<&str> =
+        text.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
+    let main = names.iter().filter(|name| !SIDES.iter().any(|side| name.ends_with(side)));
+    let item = |name: &&str| Item {
+        path: PathBuf::from(name),
+        shown: (*name).to_owned(),
+        bytes: None,
+        sides: SIDES.into_iter().filter(|side| names.contains(&*format!("{name}{side}"))).collect(),
+        database: only.map(str::to_owned).or_else(|| whose(product, Path::new(name))),
+    };
+    Ok(main.map(item).collect())
 }
 
 fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
@@ -66,7 +92,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
 
 /// By its name, or by how it begins.
 fn is_database(path: &Path, name: &str) -> bool {
-    if ["-wal", "-shm", "-journal"].iter().any(|side| name.ends_with(side)) {
+    if SIDES.iter().any(|side| name.ends_with(side)) {
         return false;
     }
     let mut start = [0; 16];
@@ -77,7 +103,8 @@ fn is_database(path: &Path, name: &str) -> bool {
     [".db", ".sqlite", ".sqlite3", ".db3"].iter().any(|end| name.ends_with(end)) || begins()
 }
 
-/// The one database whose file has this name; else whose name a folder has, or the file's name begins with.
+/// The one database whose file has this name; else whose name a folder has, or the file's name
+/// begins with.
 fn whose(product: &Product, path: &Path) -> Option<String> {
     let databases = &product.settings.databases;
     if let [one] = databases.as_slice() {

@@ -5,39 +5,28 @@
 use std::collections::BTreeMap;
 
 use super::record::{Kind, Record};
-use super::report::{bytes, counts, escaped, versions, worst, MEASURES};
+use super::report::{bytes, counts, versions, worst, MEASURES};
+use crate::xml::escaped;
 
-const STYLE: &str = "\
-:root { color-scheme: light dark; --line: #8884; --bad: #c0392b; --good: #2e7d57; --other: #b9770e; }
-* { box-sizing: border-box; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 64rem; padding: 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-.table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
-th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top; }
-td.number, th.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-td.file { overflow-wrap: anywhere; } code { overflow-wrap: anywhere; font-size: .85em; }
-.bar { background: var(--good); display: inline-block; height: .7rem; min-width: 2px; }
-.bar.newer, .bar.damaged, .bar.foreign, .bar.refused, .bar.unclear { background: var(--other); } .bar.failed { background: var(--bad); }
-svg { height: auto; max-width: 100%; } svg text { fill: currentColor; font-size: 11px; } svg line { stroke: var(--line); }
-circle { fill: var(--good); fill-opacity: .6; } circle.wrong { fill: var(--bad); }
-.exceeded { border-left: .3rem solid var(--bad); padding-left: .6rem; } section { break-inside: avoid-page; }
-@media print { body { font-size: 10pt; max-width: none; } .table { overflow: visible; } a { color: inherit; } }
-@media (max-width: 30rem) { th, td { font-size: .85rem; padding: .25rem .3rem; } body { padding: .6rem; } svg text { font-size: 20px; } }
-";
+/// Of every page.
+pub const STYLE: &str = include_str!("page.css");
 
 /// The page.
-pub fn page(records: &[Record], exceeded: &[String]) -> String {
+pub fn page(records: &[Record], remarks: &[String]) -> String {
     let wrong = records.iter().filter(|record| record.is_failure()).count();
     let summary = format!("{} databases, {wrong} failed", records.len());
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>Rehearsal: {summary}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Rehearsal</h1>\n<p>{summary}.</p>\n"
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
+         name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>Rehearsal: \
+         {summary}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>Rehearsal</h1>\n<p>{summary}.</p>\n"
     );
-    for line in exceeded {
-        page.push_str(&format!("<p class=\"exceeded\">budget: {}</p>\n", escaped(line)));
+    for line in remarks {
+        page.push_str(&format!("<p class=\"exceeded\">{}</p>\n", escaped(line)));
     }
     page.push_str(&outcomes(records));
     page.push_str(&by_version(records));
+    page.push_str(&by_migration(records));
     page.push_str(&chart(
         "Time against size",
         records,
@@ -58,14 +47,15 @@ pub fn page(records: &[Record], exceeded: &[String]) -> String {
                 bytes(record.bytes)
             );
             format!(
-                "<tr>{cells}<td>{}</td><td class=\"file\">{}</td></tr>\n",
+                "<tr>{cells}<td class=\"short\">{}</td><td class=\"file\">{}</td></tr>\n",
                 versions(record),
                 escaped(&record.file)
             )
         });
         let rows: String = rows.collect();
         if !rows.is_empty() {
-            let head = "<th class=\"number\">value</th><th class=\"number\">size</th><th>version</th><th>database</th>";
+            let head = "<th class=\"number\">value</th><th \
+                        class=\"number\">size</th><th>version</th><th>database</th>";
             page.push_str(&section(&format!("Worst by {name}"), head, &rows));
         }
     }
@@ -74,8 +64,10 @@ pub fn page(records: &[Record], exceeded: &[String]) -> String {
     page
 }
 
-fn section(title: &str, head: &str, rows: &str) -> String {
-    format!("<section>\n<h2>{title}</h2>\n<div class=\"table\"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</section>\n")
+/// A heading and a table.
+pub fn section(title: &str, head: &str, rows: &str) -> String {
+    format!("<section>\n<h2>{title}</h2>\n<div \
+             class=\"table\"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n</section>\n")
 }
 
 fn outcomes(records: &[Record]) -> String {
@@ -84,7 +76,9 @@ fn outcomes(records: &[Record]) -> String {
         for (outcome, count) in outcomes {
             let share = count as f64 * 100.0 / records.len().max(1) as f64;
             rows.push_str(&format!(
-                "<tr><td>{}</td><td>{}</td><td class=\"number\">{count}</td><td style=\"width:40%\"><span class=\"bar {}\" style=\"width:{share:.1}%\"></span></td></tr>\n",
+                "<tr><td>{}</td><td>{}</td><td class=\"number\">{count}</td><td \
+                 style=\"width:40%\"><span class=\"bar {}\" \
+                 style=\"width:{share:.1}%\"></span></td></tr>\n",
                 kind.word(),
                 escaped(&outcome),
                 kind.word()
@@ -93,7 +87,7 @@ fn outcomes(records: &[Record]) -> String {
     }
     section(
         "Outcomes",
-        "<th>kind</th><th>outcome</th><th class=\"number\">databases</th><th></th>",
+        "<th>kind</th><th>outcome</th><th class=\"number\">count</th><th></th>",
         &rows,
     )
 }
@@ -111,20 +105,48 @@ fn by_version(records: &[Record]) -> String {
     }
     let mut rows = String::new();
     for ((database, ..), group) in groups {
-        let mut times: Vec<u64> = group.iter().map(|record| record.duration_ms).collect();
-        times.sort_unstable();
-        let median = times.get(times.len() / 2).copied().unwrap_or_default();
-        let largest = times.last().copied().unwrap_or_default();
+        let times: Vec<u64> = group.iter().map(|record| record.duration_ms).collect();
         let lost: i64 = group.iter().map(|record| record.rows_lost).sum();
         rows.push_str(&format!(
-            "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{median} ms</td><td class=\"number\">{largest} ms</td><td class=\"number\">{lost}</td></tr>\n",
+            "<tr><td>{}</td><td class=\"short\">{}</td>{}<td class=\"number\">{lost}</td></tr>\n",
             escaped(database.unwrap_or_default()),
             group.first().map(|record| versions(record)).unwrap_or_default(),
-            group.len()
+            spread(times)
         ));
     }
-    let head = "<th>database</th><th>version</th><th class=\"number\">databases</th><th class=\"number\">median</th><th class=\"number\">longest</th><th class=\"number\">rows lost</th>";
-    section("By version", head, &rows)
+    let head = format!("<th>database</th><th>version</th>{SPREAD}<th class=\"number\">lost</th>");
+    section("By version, of those that are well", &head, &rows)
+}
+
+fn by_migration(records: &[Record]) -> String {
+    let mut groups: BTreeMap<(&str, i64), Vec<u64>> = BTreeMap::new();
+    for record in records {
+        for (version, time) in &record.migrations {
+            let database = record.database.as_deref().unwrap_or_default();
+            groups.entry((database, *version)).or_default().push(*time);
+        }
+    }
+    let rows = groups.into_iter().map(|((database, version), times)| {
+        format!("<tr><td>{}</td><td>V{version}</td>{}</tr>\n", escaped(database), spread(times))
+    });
+    let rows: String = rows.collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    section("By migration", &format!("<th>database</th><th>migration</th>{SPREAD}"), &rows)
+}
+
+/// The heads of what `spread` writes.
+const SPREAD: &str = "<th class=\"number\">count</th><th class=\"number\">median</th><th \
+                      class=\"number\">longest</th>";
+
+/// How many, the one in the middle, and the longest.
+fn spread(mut times: Vec<u64>) -> String {
+    times.sort_unstable();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    let longest = times.last().copied().unwrap_or_default();
+    let cell = |text: String| format!("<td class=\"number\">{text}</td>");
+    [times.len().to_string(), format!("{median} ms"), format!("{longest} ms")].map(cell).concat()
 }
 
 /// Points with both scales logarithmic. Of two points at one place, one is drawn.
@@ -145,7 +167,7 @@ fn chart(
         (lowest, highest.max(lowest + 1))
     };
     let ((left, right), (bottom, top)) = (range(&|point| point.0), range(&|point| point.1));
-    let (width, height, margin) = (640.0, 280.0, 60.0);
+    let (width, height, margin) = (640.0, 280.0, 100.0);
     let scaled = |value: u64, (low, high): (u64, u64)| {
         ((value as f64).ln() - (low as f64).ln()) / ((high as f64).ln() - (low as f64).ln())
     };
@@ -172,22 +194,28 @@ fn chart(
         text(margin - 6.0, 24.0, "end", shown(top)),
     ];
     let axes = format!(
-        "<line x1=\"{margin}\" y1=\"{0}\" x2=\"{1}\" y2=\"{0}\"/>\n<line x1=\"{margin}\" y1=\"14\" x2=\"{margin}\" y2=\"{0}\"/>\n",
+        "<line x1=\"{margin}\" y1=\"{0}\" x2=\"{1}\" y2=\"{0}\"/>\n<line x1=\"{margin}\" y1=\"14\" \
+         x2=\"{margin}\" y2=\"{0}\"/>\n",
         height - 26.0,
         width - 14.0
     );
     format!(
-        "<section>\n<h2>{title}</h2>\n<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\">\n{axes}{circles}{}</svg>\n</section>\n",
+        "<section>\n<h2>{title}</h2>\n<svg viewBox=\"0 0 {width} {height}\" role=\"img\" \
+         aria-label=\"{title}\">\n{axes}{circles}{}</svg>\n</section>\n",
         labels.concat()
     )
 }
 
 fn wrongs(records: &[Record]) -> String {
     let mut rows = String::new();
-    for record in records.iter().filter(|record| !record.wrongs().is_empty()) {
+    let mut wrong: Vec<&Record> =
+        records.iter().filter(|record| !record.wrongs().is_empty()).collect();
+    wrong.sort_by_key(|record| (!record.is_failure(), std::cmp::Reverse(record.kind)));
+    for record in wrong {
         let sentences: Vec<String> = record.wrongs().iter().map(|wrong| escaped(wrong)).collect();
         rows.push_str(&format!(
-            "<tr><td class=\"file\">{}</td><td>{}</td><td>{}<br><code>{}</code></td></tr>\n",
+            "<tr><td class=\"file\">{}</td><td>{}</td><td \
+             class=\"said\">{}<br><code>{}</code></td></tr>\n",
             escaped(&record.file),
             record.kind.word(),
             sentences.join("<br>"),

@@ -1,4 +1,5 @@
-//! Owns the rehearsal of one field database: copied below a root, booted twice, looked at before and after.
+//! Owns the rehearsal of one field database: copied below a root, booted twice, looked at before
+//! and after.
 //! Promises: the original and its -wal are read once, and the copies are gone afterwards.
 //! Never opens the original with SQLite, which would write beside it.
 
@@ -9,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{bail, Context as _, Result};
 use bootmigrate_build::config::DatabaseSettings;
 use bootmigrate_build::Product;
 use bootmigrate_model::lex::quote;
@@ -19,6 +20,7 @@ use super::device::Said;
 use super::find::Item;
 use super::process::{self, Ran};
 use super::record::{Kind, Record, SCHEMA};
+use crate::calibrate::Factors;
 use crate::cli::RehearseRun;
 use crate::compare;
 use crate::model::Model;
@@ -29,7 +31,11 @@ pub struct Rehearsal<'a> {
     /// The device's program, and what stands before its own arguments.
     program: (PathBuf, Vec<OsString>),
     previous: Option<PathBuf>,
+    /// What brings a database of a listing.
+    fetch: Option<String>,
     scratch: PathBuf,
+    /// The device's factors, and those of this machine.
+    factors: Option<(Factors, Factors)>,
     reproduce: String,
 }
 
@@ -65,11 +71,18 @@ impl<'a> Rehearsal<'a> {
             .device
             .as_ref()
             .map_or(String::new(), |device| format!(" --device {}", shell(device)));
+        let scratch = request.scratch.clone().unwrap_or_else(std::env::temp_dir);
+        let factors = match &request.factors {
+            Some(device) => Some((Factors::read(device)?, Factors::of(&scratch)?)),
+            None => None,
+        };
         Ok(Rehearsal {
             product,
+            factors,
             program,
             previous: request.previous.clone(),
-            scratch: request.scratch.clone().unwrap_or_else(std::env::temp_dir),
+            fetch: request.fetch.clone(),
+            scratch,
             reproduce: format!(
                 "bootmigrate-workbench --migrations {} rehearse{device}",
                 shell(&migrations)
@@ -80,7 +93,8 @@ impl<'a> Rehearsal<'a> {
     /// Rehearses it.
     ///
     /// # Errors
-    /// A copy cannot be made, or the program cannot be started: whatever a device would say is part of the record.
+    /// A copy cannot be made, or the program cannot be started: whatever a device would say is part
+    /// of the record.
     pub fn one(&self, item: &Item) -> Result<Record> {
         let mut record = self.empty(item);
         let settings = self
@@ -94,16 +108,24 @@ impl<'a> Rehearsal<'a> {
             .prefix("rehearsal-")
             .tempdir_in(&self.scratch)
             .context("no scratch folder can be made")?;
+        let original = match &self.fetch {
+            Some(command) => {
+                let file = fetched(command, item, folder.path())?;
+                record.bytes = fs::metadata(&file)?.len();
+                file
+            }
+            None => item.path.clone(),
+        };
         let before = {
             let probe = tempfile::tempdir_in(folder.path())?;
             let main = probe.path().join("probe.db");
-            copy(&item.path, &main)?;
+            copy(&original, &main)?;
             look(&main, settings)
         };
         let root = folder.path().join("root");
         let main = root.join(settings.path.strip_prefix("/").unwrap_or(&settings.path));
         fs::create_dir_all(main.parent().unwrap_or(&root))?;
-        copy(&item.path, &main)?;
+        copy(&original, &main)?;
         let copied = process::bytes_below(&root);
         let (ran, first) = self.boot(&self.program, settings, &root)?;
         said(&mut record, &ran, &first);
@@ -113,6 +135,9 @@ impl<'a> Rehearsal<'a> {
         {
             record.kind = Kind::Failed;
         }
+        record.predicted_ms = self.factors.as_ref().map(|(device, here)| {
+            device.predicted(here, ran.processor, record.written_bytes.unwrap_or(0))
+        });
         record.space_bytes = ran.space.saturating_sub(copied);
         if first.is_usable() {
             let (_, second) = self.boot(&self.program, settings, &root)?;
@@ -121,6 +146,8 @@ impl<'a> Rehearsal<'a> {
                 .is_some_and(|report| report.outcome == "quiet" || report.outcome == "compatible");
             record.second_run = (!quiet).then_some(second.sentence);
             compared(&mut record, &before, &look(&main, settings));
+            let applied = first.report.map(|report| report.applied).unwrap_or_default();
+            record.migrations = times(&main, &applied);
             if let Some(previous) = &self.previous {
                 let (_, said) = self.boot(&(previous.clone(), Vec::new()), settings, &root)?;
                 let starts = said.report.is_some_and(|report| report.usable && !report.data_loss);
@@ -138,7 +165,7 @@ impl<'a> Rehearsal<'a> {
         Record {
             schema: SCHEMA,
             file: item.shown.clone(),
-            bytes: item.bytes,
+            bytes: item.bytes.unwrap_or_default(),
             database: item.database.clone(),
             kind: Kind::Unclear,
             outcome: "none".to_owned(),
@@ -151,16 +178,34 @@ impl<'a> Rehearsal<'a> {
             from: None,
             version: None,
             duration_ms: 0,
+            predicted_ms: None,
             space_bytes: 0,
             written_bytes: None,
             memory_bytes: 0,
+            migrations: BTreeMap::new(),
             tables: BTreeMap::new(),
             rows_lost: 0,
             faults: Vec::new(),
             second_run: None,
             previous: None,
-            reproduce: format!("{}{db} {}", self.reproduce, shell(&item.path)),
+            reproduce: self.again(item, &db),
         }
+    }
+
+    /// The command that does this one again.
+    fn again(&self, item: &Item, db: &str) -> String {
+        let Some(fetch) = &self.fetch else {
+            return format!("{}{db} {}", self.reproduce, shell(&item.path));
+        };
+        let sides = std::iter::once("").chain(item.sides.iter().copied());
+        let names: Vec<String> =
+            sides.map(|side| shell(Path::new(&format!("{}{side}", item.shown)))).collect();
+        format!(
+            "printf '%s\\n' {} >one && {}{db} --listing one --fetch {}",
+            names.join(" "),
+            self.reproduce,
+            shell(Path::new(fetch))
+        )
     }
 
     /// One boot of a device's program, of this database alone.
@@ -223,6 +268,23 @@ fn compared(record: &mut Record, before: &Seen, after: &Seen) {
         .collect();
 }
 
+/// How long each migration of the run took, as the device has noted it; a release that notes
+/// nothing gives nothing.
+fn times(main: &Path, applied: &[i64]) -> BTreeMap<i64, u64> {
+    let read = || -> rusqlite::Result<BTreeMap<i64, u64>> {
+        let connection = Connection::open_with_flags(main, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let mut steps = connection
+            .prepare("SELECT version, duration_ms FROM bootmigrate_steps WHERE duration_ms >= 0")?;
+        let steps = steps.query_map([], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?.unsigned_abs()))
+        })?;
+        steps.collect()
+    };
+    let mut times = read().unwrap_or_default();
+    times.retain(|version, _| applied.contains(version));
+    times
+}
+
 /// Opens a copy, and counts.
 fn look(main: &Path, settings: &DatabaseSettings) -> Seen {
     let mut seen = Seen::default();
@@ -250,6 +312,21 @@ fn look(main: &Path, settings: &DatabaseSettings) -> Seen {
         }
     });
     seen
+}
+
+/// Brings a database of a listing, and what is beside it there.
+fn fetched(command: &str, item: &Item, folder: &Path) -> Result<PathBuf> {
+    let file = folder.join("fetched.db");
+    for side in std::iter::once("").chain(item.sides.iter().copied()) {
+        let name = format!("{}{side}", item.shown);
+        let to = format!("{}{side}", file.display());
+        let ended = Command::new("sh").args(["-c", command, "fetch", &name, &to]).status();
+        let ended = ended.context("sh cannot be started")?;
+        if !ended.success() || !Path::new(&to).is_file() {
+            bail!("{name} was not fetched ({ended})");
+        }
+    }
+    Ok(file)
 }
 
 /// The main file and what stands beside it, readable by us alone.

@@ -1,4 +1,5 @@
-//! Owns one run of a device's program: how long it took, what it said, and the most room and memory it had.
+//! Owns one run of a device's program: how long it took, what it said, and the most room and memory
+//! it had.
 //! Promises: what it prints is read to the end while it runs.
 //! Never ends it: a device has all the time that it needs.
 
@@ -11,7 +12,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
-/// How often room and memory are looked at. A snapshot or a journal that is there for less is not seen.
+use crate::calibrate::processor_time;
+
+/// How often room and memory are looked at. A snapshot or a journal that is there for less is not
+/// seen.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// How a run ended.
@@ -21,6 +25,8 @@ pub struct Ran {
     pub out: String,
     pub err: String,
     pub duration: Duration,
+    /// Of a processor.
+    pub processor: Duration,
     /// Bytes below the root at most.
     pub space: u64,
     pub memory: u64,
@@ -43,8 +49,10 @@ pub fn run(command: &mut Command, root: &Path) -> Result<Ran> {
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let reading = [thread::spawn(move || text(out)), thread::spawn(move || text(err))];
     let (mut space, mut memory) = (bytes_below(root), 0);
+    let (mut processor, process) = (Duration::ZERO, child.id().to_string());
     let status = loop {
         memory = memory.max(peak_memory(&child));
+        processor = processor.max(processor_time(&process).unwrap_or_default());
         space = space.max(bytes_below(root));
         match child.try_wait()? {
             Some(status) => break status,
@@ -56,7 +64,8 @@ pub fn run(command: &mut Command, root: &Path) -> Result<Ran> {
     let [out, err] = reading.map(|thread| thread.join().unwrap_or_default());
     let signal = std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0);
     let exit = status.code().unwrap_or(128 + signal);
-    Ok(Ran { exit: u8::try_from(exit).unwrap_or(u8::MAX), out, err, duration, space, memory })
+    let exit = u8::try_from(exit).unwrap_or(u8::MAX);
+    Ok(Ran { exit, out, err, duration, processor, space, memory })
 }
 
 fn text(from: Option<impl Read>) -> String {

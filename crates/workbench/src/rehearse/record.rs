@@ -76,13 +76,20 @@ pub struct Record {
     pub from: Option<i64>,
     pub version: Option<i64>,
     pub duration_ms: u64,
+    /// Milliseconds on the device that was calibrated, from and to.
+    #[serde(default)]
+    pub predicted_ms: Option<[u64; 2]>,
     /// What was there beside the database at most, in bytes.
     pub space_bytes: u64,
     /// Sent to storage, as the kernel counts it.
     pub written_bytes: Option<u64>,
     /// Of the device's program at most.
     pub memory_bytes: u64,
-    /// Tables whose number of rows has changed: before and after; `null` where it could not be counted.
+    /// Milliseconds of each migration that ran, by its version.
+    #[serde(default)]
+    pub migrations: BTreeMap<i64, u64>,
+    /// Tables whose number of rows has changed: before and after; `null` where it could not be
+    /// counted.
     pub tables: BTreeMap<String, [Option<i64>; 2]>,
     /// Rows of all tables with fewer rows than before.
     pub rows_lost: i64,
@@ -127,16 +134,24 @@ impl Record {
 /// # Errors
 /// The file cannot be read, or a line that is not the last is none of ours.
 pub fn read(path: &Path) -> Result<Vec<Record>> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let mut records = Vec::new();
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        // Only the last one may have been cut off.
-        if line.ends_with('\n') {
-            let record = serde_json::from_str(line)
+    Ok(read_whole(path)?.1)
+}
+
+/// Every whole line, and the bytes that they have.
+///
+/// # Errors
+/// As `read`.
+pub fn read_whole(path: &Path) -> Result<(u64, Vec<Record>)> {
+    let all = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let (mut bytes, mut records) = (0, Vec::new());
+    for (number, line) in all.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        // Only the last one may have been cut off, also within a letter.
+        if line.ends_with(b"\n") {
+            let record = serde_json::from_slice(line)
                 .with_context(|| format!("{}:{}", path.display(), number + 1))?;
             records.push(record);
+            bytes += line.len() as u64;
         }
     }
-    Ok(records)
+    Ok((bytes, records))
 }

@@ -1,4 +1,5 @@
-//! Owns what the tests of the workbench share: a product in a folder of its own, and runs of the program.
+//! Owns what the tests of the workbench share: a product in a folder of its own, and runs of the
+//! program.
 //! Promises: no two tests share a path.
 //! Never the network, and no sleep.
 

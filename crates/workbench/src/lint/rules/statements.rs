@@ -1,5 +1,6 @@
 //! Owns the lints about single statements: what they name, leave out, or depend on.
-//! Promises: bodies of triggers and views, and DEFAULT clauses, are judged by what runs later and not by what runs now.
+//! Promises: bodies of triggers and views, and DEFAULT clauses, are judged by what runs later and
+//! not by what runs now.
 //! Never looks at a comment or into a text.
 
 use bootmigrate_build::workbench::{Kind, Statement, Token};
@@ -305,7 +306,14 @@ pub fn rowid(case: &Case<'_>) -> Vec<Hit> {
             .peekable();
         let safe = named.peek().is_some() && named.all(|name| aliased(&name));
         (!safe).then(|| {
-            Hit::at(token, format!("{} of a table without an INTEGER PRIMARY KEY is another after a VACUUM or a rebuild", token.text))
+            Hit::at(
+                token,
+                format!(
+                    "{} of a table without an INTEGER PRIMARY KEY is another after a VACUUM or a \
+                     rebuild",
+                    token.text
+                ),
+            )
         })
     })
 }
@@ -314,7 +322,13 @@ pub fn create_as(case: &Case<'_>) -> Vec<Hit> {
     each(case, |statement| {
         let (table, after) = created(statement, "TABLE").filter(|_| !is_temporary(statement))?;
         let token = statement.token(after).filter(|token| token.is("AS"))?;
-        Some(Hit::at(token, format!("`{table}` gets the columns alone: no key, no NOT NULL, no default, no CHECK, no reference")))
+        Some(Hit::at(
+            token,
+            format!(
+                "`{table}` gets the columns alone: no key, no NOT NULL, no default, no CHECK, no \
+                 reference"
+            ),
+        ))
     })
 }
 
@@ -373,7 +387,11 @@ pub fn equals_null(case: &Case<'_>) -> Vec<Hit> {
                 let compares =
                     matches!(before(1), "=" | ">") && (before(1) == "=" || before(2) == "<");
                 if token.is("NULL") && compares && !in_set && !statement.word(0, "PRAGMA") {
-                    let hit = Hit::at(token, "no value is equal to NULL, and none is unequal: the condition is never true");
+                    let hit = Hit::at(
+                        token,
+                        "no value is equal to NULL, and none is unequal: the condition is never \
+                         true",
+                    );
                     hits.push(if std::ptr::eq(file, &case.up) { hit } else { hit.in_down() });
                 }
             }
@@ -425,8 +443,19 @@ pub fn confusable(case: &Case<'_>) -> Vec<Hit> {
     for token in
         case.up.tokens.iter().filter(|token| !token.is_comment() && token.kind != Kind::Text)
     {
-        let other = |letter: char| matches!(letter, '\u{370}'..='\u{3ff}' | '\u{400}'..='\u{52f}' | '\u{ff00}'..='\u{ffef}');
-        let invisible = |letter: char| matches!(letter, '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}' | '\u{feff}');
+        let other = |letter: char| {
+            matches!(
+                letter,
+                '\u{370}'..='\u{3ff}' | '\u{400}'..='\u{52f}' | '\u{ff00}'..='\u{ffef}'
+            )
+        };
+        let invisible = |letter: char| {
+            matches!(
+                letter,
+                '\u{a0}' | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}'
+                    | '\u{2060}' | '\u{feff}'
+            )
+        };
         let latin = token.text.chars().any(|letter| letter.is_ascii_alphabetic());
         let mixed = latin && token.text.chars().any(other);
         if let Some(letter) =
@@ -434,7 +463,11 @@ pub fn confusable(case: &Case<'_>) -> Vec<Hit> {
         {
             hits.push(Hit::at(
                 token,
-                format!("there is the letter U+{:04X} in this name, which looks like another or like nothing", u32::from(letter)),
+                format!(
+                    "there is the letter U+{:04X} in this name, which looks like another or like \
+                     nothing",
+                    u32::from(letter)
+                ),
             ));
         }
     }

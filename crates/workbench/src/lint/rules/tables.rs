@@ -2,10 +2,10 @@
 //! Promises: compares the schema before and after the file, as SQLite has it.
 //! Never alarms for what an earlier file made.
 
-use bootmigrate_build::workbench::{lex, How, Schema};
+use bootmigrate_build::workbench::lex;
 
 use crate::lint::case::{created, dropped, inserts, name_at, outside, reads, renamed, Case, Hit};
-use crate::model::{bare, Column, Index, Table};
+use crate::model::{bare, Column, Index, Model, Table};
 
 /// Tables that this file makes or makes again, each with its statement's first token.
 fn made<'c>(case: &'c Case<'_>) -> Vec<(&'c Table, Hit)> {
@@ -117,7 +117,9 @@ pub fn key_without_index(case: &Case<'_>) -> Vec<Hit> {
         for key in &table.foreign_keys {
             let is_new = old.is_none_or(|old| !old.foreign_keys.contains(key));
             let still = last.foreign_keys.contains(key);
-            if is_new && still && !last.has_index_on(&key.columns) {
+            // One that a later rebuild loses is that file's finding.
+            let had = case.after.table(&table.name).is_some_and(|it| it.has_index_on(&key.columns));
+            if is_new && still && !had && !last.has_index_on(&key.columns) {
                 let columns = key.columns.join(", ");
                 let what = format!(
                     "no index of `{}` begins with {columns}, which refers to `{}`",
@@ -136,106 +138,17 @@ pub fn key_without_index(case: &Case<'_>) -> Vec<Hit> {
     hits
 }
 
-pub fn rebuild_loses(case: &Case<'_>) -> Vec<Hit> {
-    let (Some(before), Some(after)) = (case.open(), case.chain.open(case.place + 1)) else {
-        return Vec::new();
-    };
-    let read = |connection| Schema::read(connection, &case.settings.history_table).ok();
-    let (Some(before), Some(after)) = (read(&before), read(&after)) else { return Vec::new() };
-    let differences = after.differences(&before);
-    let mut hits = Vec::new();
-    for (table, drop) in case.rebuilt() {
-        let of_table = format!(" of table {}", table.to_ascii_lowercase());
-        let gone = |difference: &&bootmigrate_build::workbench::Difference| {
-            let part = difference.key.strip_suffix(&of_table);
-            let kinds = [
-                "check",
-                "unique",
-                "reference",
-                "autoincrement",
-                "strict",
-                "without rowid",
-                "primary key",
-                "initially",
-            ];
-            let is_part = part.is_some_and(|part| kinds.iter().any(|kind| part.starts_with(kind)));
-            let object = ["index", "trigger"]
-                .into_iter()
-                .find_map(|kind| Some((kind, difference.key.strip_prefix(kind)?.trim())));
-            let hangs = object
-                .and_then(|(kind, name)| case.before.other(kind, name))
-                .is_some_and(|object| object.table.eq_ignore_ascii_case(&table));
-            let meant = object.is_some_and(|(kind, name)| {
-                let kind = kind.to_ascii_uppercase();
-                case.up.statements.iter().any(|statement| {
-                    dropped(statement, &kind)
-                        .is_some_and(|dropped| dropped.eq_ignore_ascii_case(name))
-                })
-            });
-            // A unique index does what a UNIQUE of the table did, and the other way round.
-            let stays = still_unique(
-                case,
-                &table,
-                object.map(|(_, name)| name).or(part).unwrap_or_default(),
-            );
-            difference.how == How::Missing && (is_part || hangs && !meant) && !stays
-        };
-        // A part that stands there in other words is no loss: a CHECK for a CHECK.
-        let replaced = |key: &str| {
-            let kind = key.split(' ').next().unwrap_or_default();
-            differences.iter().any(|other| {
-                other.how == How::ExtraPart
-                    && other.key.ends_with(&of_table)
-                    && other.key.starts_with(kind)
-            })
-        };
-        let lost: Vec<&str> = differences
-            .iter()
-            .filter(gone)
-            .filter(|one| !replaced(&one.key))
-            .map(|one| one.what.as_str())
-            .collect();
-        if !lost.is_empty() {
-            hits.push(Hit::at(
-                &drop,
-                format!("`{table}` stands again without: {}", lost.join("; ")),
-            ));
-        }
-    }
-    hits
-}
-
-/// Is what this unique index, or this `unique (a, b)`, kept apart still unique?
-fn still_unique(case: &Case<'_>, table: &str, what: &str) -> bool {
-    let (Some(old), Some(now)) = (case.before.table(table), case.after.table(table)) else {
-        return false;
-    };
-    let columns = |index: &Index| {
-        let names: Vec<String> =
-            index.columns.iter().flatten().map(|name| name.to_ascii_lowercase()).collect();
-        names.join(", ")
-    };
-    let is_it = |index: &&Index| {
-        index.name.eq_ignore_ascii_case(what) || format!("unique ({})", columns(index)) == what
-    };
-    let kept = old.indexes.iter().filter(|index| index.unique).find(is_it);
-    kept.is_some_and(|kept| {
-        now.indexes
-            .iter()
-            .any(|index| index.unique && !index.partial && columns(index) == columns(kept))
-    })
-}
-
 pub fn renamed_before_rebuild(case: &Case<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (number, statement) in case.up.statements.iter().enumerate() {
-        let Some((table, _)) = renamed(statement).filter(|(table, _)| case.has_rows(table)) else {
+        let Some((table, moved)) = renamed(statement).filter(|(table, _)| case.has_rows(table))
+        else {
             continue;
         };
         let again = case.up.statements.iter().skip(number).any(|later| {
             created(later, "TABLE").is_some_and(|(name, _)| name.eq_ignore_ascii_case(&table))
         });
-        let who = referring(case, &table);
+        let who = referring(&case.after, &moved, &table);
         if let (true, false, Some(first)) = (again, who.is_empty(), statement.token(0)) {
             hits.push(Hit::at(
                 first,
@@ -249,25 +162,25 @@ pub fn renamed_before_rebuild(case: &Case<'_>) -> Vec<Hit> {
     hits
 }
 
-/// Tables, views and triggers of others that name this table.
-fn referring<'c>(case: &'c Case<'_>, table: &str) -> Vec<&'c str> {
-    let other = |name: &str| !name.eq_ignore_ascii_case(table);
+/// Tables, views and triggers that name the table that was moved away; those that were made again,
+/// too, do not.
+fn referring<'c>(after: &'c Model, moved: &str, table: &str) -> Vec<&'c str> {
+    let other = |name: &str| !name.eq_ignore_ascii_case(moved) && !name.eq_ignore_ascii_case(table);
     let refers = |one: &&Table| {
         other(&one.name)
-            && one.foreign_keys.iter().any(|key| key.parent.eq_ignore_ascii_case(table))
+            && one.foreign_keys.iter().any(|key| key.parent.eq_ignore_ascii_case(moved))
     };
     let names = |sql: &str| {
         lex(sql)
             .tokens
             .iter()
-            .any(|token| !token.is_comment() && bare(token).eq_ignore_ascii_case(table))
+            .any(|token| !token.is_comment() && bare(token).eq_ignore_ascii_case(moved))
     };
-    let objects = case
-        .before
+    let objects = after
         .others
         .iter()
         .filter(|object| object.kind != "index" && other(&object.table) && names(&object.sql));
-    let tables = case.before.tables.iter().filter(refers).map(|one| one.name.as_str());
+    let tables = after.tables.iter().filter(refers).map(|one| one.name.as_str());
     tables.chain(objects.map(|object| object.name.as_str())).collect()
 }
 
@@ -278,8 +191,10 @@ pub fn drops_table(case: &Case<'_>) -> Vec<Hit> {
             continue;
         };
         let copied = case.up.statements.iter().any(|one| {
-            reads(one, &table) && (inserts(one).is_some() || created(one, "TABLE").is_some())
+            let writes = one.word(0, "UPDATE") || inserts(one).is_some();
+            reads(one, &table) && (writes || created(one, "TABLE").is_some())
         });
+        let copied = copied || case.is_made_again(&table);
         if let (false, Some(first)) = (copied, statement.token(0)) {
             hits.push(Hit::at(first, format!("the rows of `{table}` are gone")));
         }
@@ -333,7 +248,8 @@ pub fn affinity(case: &Case<'_>) -> Vec<Hit> {
                     continue;
                 };
             let what = format!(
-                "`{}.{}` is declared {kind}, which SQLite takes for {reads_as}: a text that looks like a number becomes one",
+                "`{}.{}` is declared {kind}, which SQLite takes for {reads_as}: a text that looks \
+                 like a number becomes one",
                 table.name, column.name
             );
             hits.push(at_column(case, Hit { what: String::new(), ..hit }, &column.name, what));
@@ -365,7 +281,8 @@ pub fn nullable_key(case: &Case<'_>) -> Vec<Hit> {
         }) {
             if old.and_then(|old| old.column(&column.name)).is_none_or(|old| old.key == 0) {
                 let what = format!(
-                    "the key column `{}.{}` may be NULL, and any number of rows with NULL are different to SQLite",
+                    "the key column `{}.{}` may be NULL, and any number of rows with NULL are \
+                     different to SQLite",
                     table.name, column.name
                 );
                 hits.push(at_column(case, Hit { what: String::new(), ..hit }, &column.name, what));
@@ -390,7 +307,8 @@ pub fn int_key(case: &Case<'_>) -> Vec<Hit> {
             .is_none_or(|old| old.column(&column.name).is_none_or(|old| old.kind != column.kind));
         if key.next().is_none() && is_new {
             let what = format!(
-                "`{}.{}` is {} PRIMARY KEY, which is not the row's number: it may be NULL and needs an index of its own",
+                "`{}.{}` is {} PRIMARY KEY, which is not the row's number: it may be NULL and \
+                 needs an index of its own",
                 table.name, column.name, column.kind
             );
             hits.push(at_column(case, Hit { what: String::new(), ..hit }, &column.name, what));
@@ -452,7 +370,13 @@ pub fn redundant_index(case: &Case<'_>) -> Vec<Hit> {
             } else {
                 "a UNIQUE or PRIMARY KEY".to_owned()
             };
-            hits.push(Hit::at(first, format!("`{name}` has the first columns of {by}, so it costs every write and helps no read")));
+            hits.push(Hit::at(
+                first,
+                format!(
+                    "`{name}` has the first columns of {by}, so it costs every write and helps no \
+                     read"
+                ),
+            ));
         }
     }
     hits

@@ -1,5 +1,6 @@
 //! Owns the lints that are found by running a file with rows in every table.
-//! Promises: each is a statement that SQLite has refused; the rows were ones that the schema before allows.
+//! Promises: each is a statement that SQLite has refused; the rows were ones that the schema before
+//! allows.
 //! Never alarms where a file runs.
 
 use crate::lint::case::{Case, Hit, Trial};

@@ -1,4 +1,5 @@
-//! Owns the lints about what lies around a migration: older firmware, the way back, space, what only the product has.
+//! Owns the lints about what lies around a migration: older firmware, the way back, space, what
+//! only the product has.
 //! Promises: compares real schemas; what the configuration rules out is not asked for.
 //! Never asks for a way back of a data migration.
 

@@ -21,3 +21,22 @@ INSERT INTO card_new (id, code) SELECT id, code FROM card;
 DROP TABLE card;
 ALTER TABLE card_new RENAME TO card;
 CREATE UNIQUE INDEX card_by_code ON card (code);
+
+-- The key finds what the index found.
+CREATE TABLE badge_new (sensor_id INTEGER NOT NULL, colour TEXT NOT NULL, PRIMARY KEY (sensor_id, colour)) WITHOUT ROWID;
+INSERT INTO badge_new (sensor_id, colour) SELECT DISTINCT sensor_id, colour FROM badge;
+DROP TABLE badge;
+ALTER TABLE badge_new RENAME TO badge;
+
+-- The key is as unique as the index was, and the size goes with its index.
+CREATE TABLE photo_new (sensor_id INTEGER PRIMARY KEY, file TEXT);
+INSERT INTO photo_new (sensor_id, file) SELECT sensor_id, file FROM photo WHERE sensor_id IS NOT NULL;
+DROP TABLE photo;
+ALTER TABLE photo_new RENAME TO photo;
+
+-- The index keeps apart what the constraint did, and more.
+CREATE TABLE token_new (site_id INTEGER NOT NULL, name TEXT NOT NULL);
+INSERT INTO token_new (site_id, name) SELECT site_id, name FROM token;
+DROP TABLE token;
+ALTER TABLE token_new RENAME TO token;
+CREATE UNIQUE INDEX token_by_name ON token (site_id, lower(name));
