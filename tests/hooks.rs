@@ -1,4 +1,5 @@
-//! Owns the tests of a product's hooks: what they see of a run, and their last word on a migration that failed.
+//! Owns the tests of a product's hooks: what they see of a run, and their last word on a migration
+//! that failed.
 //! Promises: rows are read by SQLite; each test has a root folder of its own.
 //! Never looks into the library: it calls what a product may call.
 
@@ -74,11 +75,13 @@ impl Hooks for Notes {
     }
 }
 
-/// The example product with one more migration of `settings`: a site may not be called "bad". `more` goes into its table of the configuration.
+/// The example product with one more migration of `settings`: a site may not be called "bad".
+/// `more` goes into its table of the configuration.
 fn product(more: &str) -> Embedded {
     let product = bootmigrate::embedded!();
     let settings = product.databases[0];
-    let sql = "CREATE TABLE good (name TEXT CHECK (name <> 'bad'));\nINSERT INTO good SELECT name FROM site;\n";
+    let sql = "CREATE TABLE good (name TEXT CHECK (name <> 'bad'));\nINSERT INTO good SELECT name \
+               FROM site;\n";
     let newest = *settings.migrations.last().unwrap();
     let strict = Migration {
         version: 15,
@@ -99,7 +102,8 @@ fn product(more: &str) -> Embedded {
     Embedded { configuration: configuration.leak(), databases: databases.leak(), ..product }
 }
 
-/// A device at version 9 with a good site, then at 14 with a bad one, whose next boot tries version 15.
+/// A device at version 9 with a good site, then at 14 with a bad one, whose next boot tries version
+/// 15.
 fn with_a_bad_row(root: &Path, more: &str, notes: &Notes) -> Device {
     let mut device = Device::new(Migrator::new(product(more)).hooks(notes.clone()), root);
     assert_eq!(device.boot_at("settings", 9).unwrap().exit, 0);

@@ -1,5 +1,6 @@
 //! Owns the kill tests: SIGKILL of the real program at every write-like system call.
-//! Promises: the killed device has the old database or the new one, whole; the next boot ends well, the one after is quiet.
+//! Promises: the killed device has the old database or the new one, whole; the next boot ends well,
+//! the one after is quiet.
 //! Never counts a kill that did not kill; the number of points is printed.
 
 #![allow(
@@ -110,7 +111,8 @@ impl Test {
         );
     }
 
-    /// Under the database's name stands the old one or the new one; or a ready file says what must become it.
+    /// Under the database's name stands the old one or the new one; or a ready file says what must
+    /// become it.
     fn old_or_new(&self, name: &str, call: &Call, device: &TestDevice) {
         let now = oracle::content(&device.main());
         let ready = std::fs::read_dir(device.state("settings")).into_iter().flatten();

@@ -25,9 +25,10 @@ fn product() -> Embedded {
 fn a_supervisor_boots_and_an_application_opens() {
     let root = tempdir().unwrap();
     let migrator = Migrator::new(product()).root(root.path());
-    assert!(migrator
-        .open("settings")
-        .is_err_and(|error| error.to_string() == "settings is not ready: no run has made its ready file; `bootmigrate status` says more"));
+    assert!(migrator.open("settings").is_err_and(|error| {
+        error.to_string()
+        == "settings is not ready: no run has made its ready file; `bootmigrate status` says more"
+    }));
     assert!(!root.path().join("var").exists(), "opening made something");
     let report = migrator.boot().unwrap();
     assert_eq!((report.exit, report.usable, report.databases.len()), (0, true, 2));
@@ -141,32 +142,31 @@ fn a_migration_in_rust() {
     assert_eq!(good.boot().unwrap().exit, 0);
 }
 
+/// The example product with one more migration of `settings`, whose SQL uses what is registered.
+fn with_uses() -> Embedded {
+    let product = product();
+    let settings = product.databases.first().unwrap();
+    let sql = "CREATE TABLE tag (name TEXT COLLATE backwards CHECK (slug(name) <> ''));\nCREATE \
+               INDEX tag_slug ON tag (slug(name));\n\
+               INSERT INTO tag VALUES ('A'), ('b');\n";
+    let newest = *settings.migrations.last().unwrap();
+    let uses = Migration {
+        version: 15,
+        name: "uses",
+        file: "settings/V15__uses.sql",
+        sql,
+        statements: 3,
+        down: None,
+        ..newest
+    };
+    let migrations: Vec<Migration> = settings.migrations.iter().copied().chain([uses]).collect();
+    let catalog = Catalog { migrations: migrations.leak(), fingerprint: [16; 16], ..*settings };
+    let rest = product.databases.iter().skip(1).copied();
+    Embedded { databases: [catalog].into_iter().chain(rest).collect::<Vec<_>>().leak(), ..product }
+}
+
 #[test]
 fn what_a_product_registers_is_on_every_connection() {
-    let with_uses = || {
-        let product = product();
-        let settings = product.databases.first().unwrap();
-        let sql = "CREATE TABLE tag (name TEXT COLLATE backwards CHECK (slug(name) <> ''));\nCREATE INDEX tag_slug ON tag (slug(name));\n\
-                   INSERT INTO tag VALUES ('A'), ('b');\n";
-        let newest = *settings.migrations.last().unwrap();
-        let uses = Migration {
-            version: 15,
-            name: "uses",
-            file: "settings/V15__uses.sql",
-            sql,
-            statements: 3,
-            down: None,
-            ..newest
-        };
-        let migrations: Vec<Migration> =
-            settings.migrations.iter().copied().chain([uses]).collect();
-        let catalog = Catalog { migrations: migrations.leak(), fingerprint: [16; 16], ..*settings };
-        let rest = product.databases.iter().skip(1).copied();
-        Embedded {
-            databases: [catalog].into_iter().chain(rest).collect::<Vec<_>>().leak(),
-            ..product
-        }
-    };
     let registering = |migrator: Migrator| {
         migrator.on_connection(|connection| {
             let flags = FunctionFlags::SQLITE_UTF8
@@ -285,7 +285,8 @@ fn behind() -> tempfile::TempDir {
     let root = tempdir().unwrap();
     let migrator = Migrator::new(product()).root(root.path());
     assert_eq!(migrator.boot().unwrap().exit, 0);
-    let many = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO site (name) SELECT 'site ' || i FROM n";
+    let many = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+                INSERT INTO site (name) SELECT 'site ' || i FROM n";
     assert_eq!(migrator.open("settings").unwrap().execute(many, []).unwrap(), 1000);
     root
 }
@@ -359,7 +360,10 @@ fn a_wrong_configuration_is_one_sentence_and_nothing_is_begun() {
     assert_eq!((error.exit_code(), place.line, place.column), (2, 2, 18));
     let sentence = error.to_string();
     assert!(
-        sentence.ends_with("etc/bootmigrate.toml:2:18: busy_timeout_s is text, not a whole number; write busy_timeout_s = 10"),
+        sentence.ends_with(
+            "etc/bootmigrate.toml:2:18: busy_timeout_s is text, not a whole number; write \
+             busy_timeout_s = 10"
+        ),
         "{sentence}"
     );
     assert!(renaming(&root).open("settings").is_err_and(|error| error.to_string() == sentence));
@@ -410,10 +414,17 @@ fn with_sql(sql: &'static str, adopted: bool) -> Embedded {
 #[test]
 fn what_an_application_would_meet_does_not_validate() {
     for (sql, sentence) in [
-        ("CREATE VIEW bad AS SELECT nowhere FROM site;", "settings: view bad does not compile: no such column: nowhere"),
-        ("CREATE TABLE late (x REFERENCES nowhere);", "settings: the foreign key late(x) refers to table nowhere, which does not exist"),
         (
-            "CREATE TABLE late (x TEXT REFERENCES site (name));\nINSERT INTO late VALUES ('there is none');",
+            "CREATE VIEW bad AS SELECT nowhere FROM site;",
+            "settings: view bad does not compile: no such column: nowhere",
+        ),
+        (
+            "CREATE TABLE late (x REFERENCES nowhere);",
+            "settings: the foreign key late(x) refers to table nowhere, which does not exist",
+        ),
+        (
+            "CREATE TABLE late (x TEXT REFERENCES site (name));\nINSERT INTO late VALUES ('there \
+             is none');",
             "settings: rows of late refer to rows that are not there",
         ),
     ] {
@@ -430,7 +441,8 @@ fn what_an_application_would_meet_does_not_validate() {
     let old = Embedded { configuration: configured("3.40").leak(), ..newer };
     assert_eq!(
         old.validate().unwrap_err().to_string(),
-        "settings: view names needs SQLite 3.44 (ORDER BY inside an aggregate function), and sqlite_min is 3.40"
+        "settings: view names needs SQLite 3.44 (ORDER BY inside an aggregate function), and \
+         sqlite_min is 3.40"
     );
     assert_eq!(Embedded { configuration: configured("3.44").leak(), ..newer }.validate(), Ok(()));
 }

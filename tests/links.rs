@@ -1,5 +1,7 @@
-//! Owns the promise that every relative link and anchor in the Markdown of this repository leads somewhere.
-//! Promises: headings give anchors as the sites that show these files make them; a code block holds no link.
+//! Owns the promise that every relative link and anchor in the Markdown of this repository leads
+//! somewhere.
+//! Promises: headings give anchors as the sites that show these files make them; a code block holds
+//! no link.
 //! Never uses the network: a link to another site is not followed.
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
@@ -26,7 +28,8 @@ fn prose(text: &str) -> Vec<(usize, &str)> {
     lines
 }
 
-/// A heading's anchor: small letters, digits, `-` and `_` stay, blanks become `-`, everything else goes.
+/// A heading's anchor: small letters, digits, `-` and `_` stay, blanks become `-`, everything else
+/// goes.
 fn anchor(heading: &str) -> String {
     let kept = heading
         .trim()
@@ -128,8 +131,11 @@ fn the_book_has_every_page() {
 #[test]
 fn broken_links_are_found() {
     let folder = tempfile::tempdir().unwrap();
-    let page = "# A page, of `code`\n\n## Twice\n## Twice\n\n[one](other.md) [two](#nothing), [three](#a-page-of-code)\n[four](page.md#twice-1)\n\
-                [five](page.md#twice-2) `[code](nowhere.md)` [out](https://example.com/nowhere)\n```\n[in code](nowhere.md)\n```\n[six]: nowhere.md\n";
+    let page = "# A page, of `code`\n\n## Twice\n## Twice\n\n[one](other.md) [two](#nothing), \
+                [three](#a-page-of-code)\n[four](page.md#twice-1)\n\
+                [five](page.md#twice-2) `[code](nowhere.md)` \
+                [out](https://example.com/nowhere)\n```\n[in code](nowhere.md)\n```\n[six]: \
+                nowhere.md\n";
     fs::write(folder.path().join("page.md"), page).unwrap();
     let expected = [
         "page.md:6: other.md leads nowhere",

@@ -1,5 +1,7 @@
-//! Owns the promise that the README's quick start works as it is written, for somebody who has nothing but a clone beside it.
-//! Promises: the lines are run as they stand, in a folder of their own; what they make is looked at by SQLite.
+//! Owns the promise that the README's quick start works as it is written, for somebody who has
+//! nothing but a clone beside it.
+//! Promises: the lines are run as they stand, in a folder of their own; what they make is looked at
+//! by SQLite.
 //! Never uses the network: what it compiles is what these tests were compiled of.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
@@ -17,8 +19,11 @@ fn block(begin: &str) -> String {
 }
 
 /// As the workspace compiles, so that little is compiled twice.
-const CONFIGURATION: &str = "[env]\nLIBSQLITE3_FLAGS = \"-DSQLITE_ENABLE_MATH_FUNCTIONS\"\n[net]\noffline = true\n\
-    [profile.dev]\ndebug = \"line-tables-only\"\n[profile.dev.package.\"*\"]\ndebug = false\n[profile.dev.package.libsqlite3-sys]\nopt-level = 2\n";
+const CONFIGURATION: &str = "[env]\nLIBSQLITE3_FLAGS \
+                             = \"-DSQLITE_ENABLE_MATH_FUNCTIONS\"\n[net]\noffline = true\n\
+                             [profile.dev]\ndebug \
+                             = \"line-tables-only\"\n[profile.dev.package.\"*\"]\ndebug = \
+                             false\n[profile.dev.package.libsqlite3-sys]\nopt-level = 2\n";
 
 #[test]
 fn the_quick_start_and_the_library_example_work_as_written() {
@@ -31,7 +36,10 @@ fn the_quick_start_and_the_library_example_work_as_written() {
     fs::write(at(".cargo/config.toml"), CONFIGURATION).unwrap();
     // The versions of the lock file are those that are here without a network.
     let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock");
-    let with_lock = format!("cargo() {{ command cargo \"$@\" && if [ \"$1\" = new ]; then cp '{lock}' gateway/; fi; }}\n{lines}");
+    let with_lock = format!(
+        "cargo() {{ command cargo \"$@\" && if [ \"$1\" = new ]; then cp '{lock}' gateway/; fi; \
+         }}\n{lines}"
+    );
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let run = |lines: &str, at: &Path| {
         let mut shell = Command::new("sh");

@@ -1,5 +1,6 @@
 //! Owns the comparison of our rules for a history with those of refinery itself.
-//! Promises: every history of three migrations, kept, left out, renamed, edited or foreign, is judged by both.
+//! Promises: every history of three migrations, kept, left out, renamed, edited or foreign, is
+//! judged by both.
 //! Never touches a file.
 
 #![allow(

@@ -1,4 +1,5 @@
-//! Owns the rows about a catalogue and a database that do not fit: newer, changed, half done, failing.
+//! Owns the rows about a catalogue and a database that do not fit: newer, changed, half done,
+//! failing.
 //! Promises: the database is written by the real refinery, and by its application.
 //! Never edits a history row by hand.
 
@@ -57,7 +58,7 @@ fn row_28_a_released_text_differs() {
             .file(("V30__look.sql", "CREATE INDEX child_parent ON child (parent_id, label);\n"))
     };
     row.boot(&changed());
-    row.boot(&changed().key("changed_text = \"warn\""));
+    row.boot(&changed().key("on_checksum_mismatch = \"warn\""));
     let device = TestDevice::at(40);
     for (file, sql) in product::read(&device.firmware_folder(), "settings") {
         fs::write(device.firmware_folder().join("settings").join(file), sql.replace('\n', "\r\n"))
@@ -176,9 +177,11 @@ fn row_54_databases_that_go_together_and_one_fails() {
 fn row_71_an_application_would_meet_what_does_not_work() {
     let mut row = row(71);
     let rename = "DROP VIEW family; ALTER TABLE parent RENAME TO parent_old;
-        CREATE TABLE parent (id INTEGER PRIMARY KEY, name, reading, raw, badge); INSERT INTO parent SELECT * FROM parent_old; DROP TABLE parent_old;";
+        CREATE TABLE parent (id INTEGER PRIMARY KEY, name, reading, raw, badge); INSERT INTO \
+                  parent SELECT * FROM parent_old; DROP TABLE parent_old;";
     row.boot(&TestDevice::booted_at(40).file(("V43__rename.sql", rename)));
-    let drop = "DROP TABLE child; CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES parent (id));";
+    let drop = "DROP TABLE child; CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id INTEGER \
+                REFERENCES parent (id));";
     row.boot(&TestDevice::booted_at(40).file(("V43__drop.sql", drop)));
     let list =
         "CREATE VIEW list AS SELECT group_concat(name, ',' ORDER BY id) AS names FROM parent;";
@@ -193,7 +196,8 @@ fn row_71_an_application_would_meet_what_does_not_work() {
     row.whole();
 }
 
-const MISMATCH: &str = "CREATE TABLE repo (name TEXT);\nCREATE TABLE branch (id INTEGER PRIMARY KEY, repo TEXT REFERENCES repo (name));\n";
+const MISMATCH: &str = "CREATE TABLE repo (name TEXT);\nCREATE TABLE branch (id INTEGER PRIMARY \
+                        KEY, repo TEXT REFERENCES repo (name));\n";
 
 #[test]
 fn row_72_foreign_keys_that_never_fitted() {
@@ -209,7 +213,7 @@ fn row_72_foreign_keys_that_never_fitted() {
 #[test]
 fn row_73_a_new_device_and_a_schema_that_never_fitted() {
     let mut row = row(73);
-    row.boot(&TestDevice::empty(40).file(("V5__base.sql", MISMATCH)).key("adopted_up_to = 5"));
+    row.boot(&TestDevice::empty(40).file(("V5__base.sql", MISMATCH)).key("baseline_version = 5"));
     row.boot(&TestDevice::empty(40).file(("V5__base.sql", MISMATCH)));
     row.whole();
 }
@@ -218,7 +222,9 @@ fn row_73_a_new_device_and_a_schema_that_never_fitted() {
 fn row_70_the_history_is_changed() {
     let mut row = row(70);
     let device = TestDevice::booted_at(40).firmware(41);
-    let hang = "CREATE TRIGGER of_theirs AFTER INSERT ON refinery_schema_history BEGIN DELETE FROM refinery_schema_history WHERE version = 10; END";
+    let hang =
+        "CREATE TRIGGER of_theirs AFTER INSERT ON refinery_schema_history BEGIN DELETE FROM \
+         refinery_schema_history WHERE version = 10; END";
     rusqlite::Connection::open(device.main()).unwrap().execute_batch(hang).unwrap();
     row.boot(&device);
     rusqlite::Connection::open(device.main())

@@ -1,11 +1,13 @@
-//! Owns the rows about two at once: a second bootmigrate, an application that is running or comes along.
-//! Promises: the concurrent process is a real process; it acts while the program stands still at a chosen call.
+//! Owns the rows about two at once: a second bootmigrate, an application that is running or comes
+//! along.
+//! Promises: the concurrent process is a real process; it acts while the program stands still at a
+//! chosen call.
 //! Never times anything: a wait is bounded by `busy_timeout_s` of the program alone.
 
 use crate::application::Application;
 use crate::device::TestDevice;
 use crate::program::finish;
-use crate::row::{first, row, twin, Before};
+use crate::row::{duplicate, first, row, Before};
 use crate::strace::{calls, stopped_after};
 use std::cell::RefCell;
 
@@ -14,7 +16,7 @@ fn row_32_two_instances_at_once() {
     let mut row = row(32);
     // One waits until the other is done, and then looks afresh.
     let device = TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 10");
-    let (all, _) = calls(&twin(&device), &["run"]);
+    let (all, _) = calls(&duplicate(&device), &["run"]);
     let before = Before::of(&device);
     let second = RefCell::new(None);
     let one = stopped_after(&device, &["run"], first(&all, "fdatasync", &["record"]), |_| {
@@ -26,7 +28,7 @@ fn row_32_two_instances_at_once() {
     row.saw(&device, before, "", &other);
     // The other does not get done.
     let device = TestDevice::booted_at(40).firmware(41).key("busy_timeout_s = 0");
-    let (all, _) = calls(&twin(&device), &["run"]);
+    let (all, _) = calls(&duplicate(&device), &["run"]);
     stopped_after(&device, &["run"], first(&all, "fdatasync", &["record"]), |_| {
         row.boot(&device);
     });
@@ -52,7 +54,7 @@ fn row_63_an_application_during_a_swap() {
     let swapped = || TestDevice::booted_at(42).firmware(50).key("busy_timeout_s = 0");
     // It writes and closes while the copy is made: the copy is thrown away, and another is made.
     let device = swapped();
-    let (all, _) = calls(&twin(&device), &["run"]);
+    let (all, _) = calls(&duplicate(&device), &["run"]);
     let call = first(&all, "pwrite64", &["staging-1.db>"]);
     let expected = RefCell::new(None);
     let names = Before::of(&device);

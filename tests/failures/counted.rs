@@ -1,4 +1,5 @@
-//! Owns the rows about what is counted and kept: tokens, quarantine, writes, and a clock that nobody trusts.
+//! Owns the rows about what is counted and kept: tokens, quarantine, writes, and a clock that
+//! nobody trusts.
 //! Promises: what is kept is listed from the disk; a clock is moved for the program alone.
 //! Never sleeps.
 
@@ -15,10 +16,10 @@ fn clock(device: &TestDevice) -> PathBuf {
     let (source, library) = (device.folder().join("clock.c"), device.folder().join("clock.so"));
     let text =
         "#include <stdlib.h>\n#include <time.h>\n#include <unistd.h>\n#include <sys/syscall.h>\n\
-        int clock_gettime(clockid_t which, struct timespec *now) {\n\
-            int done = syscall(SYS_clock_gettime, which, now);\n\
-            if (which == CLOCK_REALTIME) now->tv_sec = atoll(getenv(\"TEST_CLOCK\"));\n\
-            return done;\n}\n";
+         int clock_gettime(clockid_t which, struct timespec *now) {\n\
+         int done = syscall(SYS_clock_gettime, which, now);\n\
+         if (which == CLOCK_REALTIME) now->tv_sec = atoll(getenv(\"TEST_CLOCK\"));\n\
+         return done;\n}\n";
     fs::write(&source, text).unwrap();
     let made = Command::new("cc")
         .args(["-shared", "-fPIC", "-o"])

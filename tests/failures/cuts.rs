@@ -5,7 +5,7 @@
 use crate::device::TestDevice;
 use crate::oracle;
 use crate::product::UNIQUE_BADGE;
-use crate::row::{after, cut_at, first, row, twin, Before};
+use crate::row::{after, cut_at, duplicate, first, row, Before};
 use crate::strace::{calls, stopped_after, Call};
 use rustix::process::{kill_process, Signal};
 use std::fs;
@@ -180,8 +180,10 @@ fn row_42_killed_for_its_memory() {
     let device = upgrade().after(|device| {
         let connection = rusqlite::Connection::open(device.main()).unwrap();
         connection.execute_batch("PRAGMA synchronous = OFF").unwrap();
-        let sql = "WITH RECURSIVE n(i) AS (VALUES (3001) UNION ALL SELECT i + 1 FROM n WHERE i < 18000)
-                   INSERT INTO parent (id, name, raw) SELECT i, 'large ' || i, zeroblob(3900) FROM n";
+        let sql = "WITH RECURSIVE n(i) AS (VALUES (3001) UNION ALL SELECT i + 1 FROM n WHERE i < \
+                   18000)
+                   INSERT INTO parent (id, name, raw) SELECT i, 'large ' || i, zeroblob(3900) FROM \
+                   n";
         connection.execute_batch(sql).unwrap();
     });
     assert!(fs::metadata(device.main()).unwrap().len() > ADDRESS_SPACE_BYTES);
@@ -201,7 +203,7 @@ fn signalled(
     choose: fn(&[Call]) -> &Call,
     signals: &[Signal],
 ) -> crate::program::RunResult {
-    let (all, _) = calls(&twin(device), &["run"]);
+    let (all, _) = calls(&duplicate(device), &["run"]);
     let call = choose(&all);
     stopped_after(device, &["run"], call, |pid| {
         signals.iter().for_each(|signal| kill_process(pid, *signal).unwrap())

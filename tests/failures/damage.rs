@@ -1,4 +1,5 @@
-//! Owns the rows about files that are damaged, lost or unreadable: the database, its snapshots, the record.
+//! Owns the rows about files that are damaged, lost or unreadable: the database, its snapshots, the
+//! record.
 //! Promises: the test itself damages the bytes, so that it is known what was there.
 //! Never lets SQLite open the files before the program under test has.
 
@@ -167,7 +168,8 @@ fn row_34_a_snapshot_is_corrupt_when_it_is_needed() {
 #[test]
 fn row_35_a_snapshot_of_something_else() {
     let mut row = row(35);
-    // Another application's file; the same product's, at another version than its name says; with another history.
+    // Another application's file; the same product's, at another version than its name says; with
+    // another history.
     let ways = [
         "DROP TABLE refinery_schema_history",
         "DELETE FROM refinery_schema_history WHERE version = 40",
@@ -195,7 +197,8 @@ fn row_53_what_this_sqlite_cannot_read() {
     boot_after(&mut row, &TestDevice::at(40).firmware(41), |device| {
         let connection = rusqlite::Connection::open(device.main()).unwrap();
         let sql = "CREATE INDEX parent_sorted ON parent (name); PRAGMA writable_schema = ON;
-                   UPDATE sqlite_schema SET sql = 'CREATE INDEX parent_sorted ON parent (name COLLATE german)' WHERE name = 'parent_sorted'";
+                   UPDATE sqlite_schema SET sql = 'CREATE INDEX parent_sorted ON parent (name \
+                   COLLATE german)' WHERE name = 'parent_sorted'";
         connection.execute_batch(sql).unwrap();
     });
     row.whole();

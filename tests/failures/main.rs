@@ -1,6 +1,9 @@
-//! Owns the rows of docs/failures.md: each is brought about on a device and compared with what the document says.
-//! Promises: a real run of the real program; exit, sentence, database and changed names are all looked at.
-//! Never accepts a row without an observation: `examples/failure_rows.rs` prints the table and says which are missing.
+//! Owns the rows of docs/failures.md: each is brought about on a device and compared with what the
+//! document says.
+//! Promises: a real run of the real program; exit, sentence, database and changed names are all
+//! looked at.
+//! Never accepts a row without an observation: `examples/failure_rows.rs` prints the table and says
+//! which are missing.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,3 +40,4 @@ mod storage;
 #[path = "../integration/strace.rs"]
 mod strace;
 mod table;
+mod wiped;

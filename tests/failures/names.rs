@@ -34,7 +34,16 @@ fn row_27_tables_and_no_history() {
     let device = TestDevice::at(30).after(|device| {
         rusqlite::Connection::open(device.main()).unwrap().execute_batch(theirs).unwrap()
     });
-    row.boot(&device.key("adopt = \"rusqlite_migration\""));
+    row.boot(&device.key("baseline = \"rusqlite_migration\""));
+    // Ours was lost, and an application has made another before the next boot.
+    let device = TestDevice::booted_at(40).after(|device| {
+        fs::remove_file(device.main()).unwrap();
+        rusqlite::Connection::open(device.main())
+            .unwrap()
+            .execute_batch("CREATE TABLE cache (k, v)")
+            .unwrap()
+    });
+    row.boot(&device);
     row.whole();
 }
 

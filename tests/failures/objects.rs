@@ -1,4 +1,5 @@
-//! Owns the rows about objects of the schema that SQLite alone cannot use, and about virtual tables.
+//! Owns the rows about objects of the schema that SQLite alone cannot use, and about virtual
+//! tables.
 //! Promises: the application of the test has what the program under test has not.
 //! Never damages a page.
 
@@ -28,9 +29,11 @@ fn applies(device: &TestDevice, sql: &str) {
 #[test]
 fn row_74_what_only_the_application_has() {
     let mut row = row(74);
-    let own = "CREATE TABLE mail (id INTEGER PRIMARY KEY, address TEXT CHECK (slug(address) <> '')); INSERT INTO mail VALUES (1, 'A');
+    let own = "CREATE TABLE mail (id INTEGER PRIMARY KEY, address TEXT CHECK (slug(address) <> \
+               '')); INSERT INTO mail VALUES (1, 'A');
         PRAGMA writable_schema = ON;
-        INSERT INTO sqlite_schema VALUES ('table', 'vectors', 'vectors', 0, 'CREATE VIRTUAL TABLE vectors USING vec0(e)')";
+        INSERT INTO sqlite_schema VALUES ('table', 'vectors', 'vectors', 0, 'CREATE VIRTUAL TABLE \
+               vectors USING vec0(e)')";
     // The module is not in the judge's SQLite either: the rows are compared without it.
     let without = |device: &TestDevice| {
         applies(
@@ -91,7 +94,10 @@ CREATE VIRTUAL TABLE words USING fts5(body);\n";
         (1, 1000)
     );
     connection
-        .execute_batch("INSERT INTO words(words) VALUES ('integrity-check'); INSERT INTO found(found, rank) VALUES ('integrity-check', 1)")
+        .execute_batch(
+            "INSERT INTO words(words) VALUES ('integrity-check'); INSERT INTO found(found, rank) \
+             VALUES ('integrity-check', 1)",
+        )
         .unwrap();
     row.whole();
 }

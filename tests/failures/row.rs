@@ -1,5 +1,7 @@
-//! Owns one row's observation: exit, sentence, database and changed names of a real run, beside docs/failures.md.
-//! Promises: what does not fit the document fails the test at once; a row that was seen whole leaves a file for the table.
+//! Owns one row's observation: exit, sentence, database and changed names of a real run, beside
+//! docs/failures.md.
+//! Promises: what does not fit the document fails the test at once; a row that was seen whole
+//! leaves a file for the table.
 //! Never writes that file with another program in the binary's place.
 
 use crate::device::{Expectations, TestDevice};
@@ -145,14 +147,14 @@ impl Row {
 }
 
 /// A device of its own that is as this one is.
-pub fn twin(device: &TestDevice) -> TestDevice {
-    device.twin()
+pub fn duplicate(device: &TestDevice) -> TestDevice {
+    device.duplicate()
 }
 
-/// Runs the program and kills it as it enters the chosen call; the calls are counted on a twin.
+/// Runs the program and kills it as it enters the chosen call, counted on a duplicate.
 #[track_caller]
 pub fn cut_at(device: &TestDevice, arguments: &[&str], choose: impl Fn(&[Call]) -> &Call) {
-    let (all, ran) = calls(&twin(device), arguments);
+    let (all, ran) = calls(&duplicate(device), arguments);
     assert!(
         all.len() >= 5,
         "only {} write-like calls: exit {} {}",
@@ -222,7 +224,8 @@ fn which(expected: &Expectations, device: &TestDevice) -> String {
     .into()
 }
 
-/// The names that differ: files beside the database by their name, those of the state folder by their place in it.
+/// The names that differ: files beside the database by their name, those of the state folder by
+/// their place in it.
 fn changed(device: &TestDevice, before: &BTreeMap<String, Entry>) -> String {
     let after = oracle::folder(&device.root());
     let mut names = BTreeSet::new();

@@ -6,7 +6,7 @@ use crate::device::TestDevice;
 use crate::mount::Mount;
 use crate::oracle;
 use crate::program::finish;
-use crate::row::{first, row, twin, Before, Row};
+use crate::row::{duplicate, first, row, Before, Row};
 use crate::strace::{self, calls, stopped_after, Call};
 use std::os::unix::fs::FileExt;
 
@@ -40,7 +40,7 @@ fn row_09_full_before_the_snapshot() {
     let device = on_ext4(TestDevice::booted_at(40)).firmware(41);
     mount(&device).fill_but(400);
     row.boot(&device);
-    let device = on_ext4(TestDevice::booted_at(40)).firmware(41).key("copy = \"always\"");
+    let device = on_ext4(TestDevice::booted_at(40)).firmware(41).key("snapshot = \"always\"");
     mount(&device).fill();
     row.boot(&device);
     row.boot(&device);
@@ -55,7 +55,7 @@ fn full_after(
     arguments: &[&str],
     choose: fn(&[Call]) -> &Call,
 ) {
-    let (all, _) = calls(&twin(device), arguments);
+    let (all, _) = calls(&duplicate(device), arguments);
     let before = Before::of(device);
     let ran = stopped_after(device, arguments, choose(&all), |_| mount(device).fill());
     row.saw(device, before, "", &ran);
@@ -144,7 +144,7 @@ fn row_67_no_inode_and_no_quota() {
     row.boot(&device);
     // SQLite makes an I/O error of EDQUOT.
     let device = TestDevice::booted_at(40).firmware(41);
-    let (all, _) = calls(&twin(&device), &["run"]);
+    let (all, _) = calls(&duplicate(&device), &["run"]);
     let write = first(&all, "pwrite64", &["settings.db-journal>"]);
     let before = Before::of(&device);
     let log = device.folder().join("quota.log");

@@ -1,4 +1,5 @@
-//! Owns the rows about pages of two times in one file: a write that flash lost, and an older copy beside a newer WAL.
+//! Owns the rows about pages of two times in one file: a write that flash lost, and an older copy
+//! beside a newer WAL.
 //! Promises: which rows are gone is known by the test, which counts what is kept of them.
 //! Never lets SQLite open the files between the harm and the program under test.
 
@@ -12,7 +13,8 @@ use std::fs;
 const TABLE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE)";
 /// More of them than a page holds.
 const MANY: &str =
-    "WITH RECURSIVE n(i) AS (SELECT 41 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, printf('%0400d', i * 7919 % 3001) FROM n";
+    "WITH RECURSIVE n(i) AS (SELECT 41 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t \
+     SELECT i, printf('%0400d', i * 7919 % 3001) FROM n";
 
 fn sql(device: &TestDevice, text: &str) {
     Connection::open(device.main()).unwrap().execute_batch(text).unwrap();
@@ -20,7 +22,8 @@ fn sql(device: &TestDevice, text: &str) {
 
 /// Rows of `t` up to this one.
 fn rows_to(device: &TestDevice, last: i64) {
-    let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT OR IGNORE INTO t SELECT i, printf('%040d', i) FROM n";
+    let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+                  INSERT OR IGNORE INTO t SELECT i, printf('%040d', i) FROM n";
     Connection::open(device.main()).unwrap().execute(insert, [last]).unwrap();
 }
 
@@ -34,7 +37,8 @@ fn has(device: &TestDevice, question: &str, answer: i64) {
     );
 }
 
-/// 60 rows were written, and the boot comes to the page of the time when there were 40; its index has 60 entries.
+/// 60 rows were written, and the boot comes to the page of the time when there were 40; its index
+/// has 60 entries.
 #[track_caller]
 fn boot_on_a_stale_page(row: &mut Row, device: &TestDevice, old: &(u64, Vec<u8>)) {
     let before = Before::of(device);

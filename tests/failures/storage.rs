@@ -1,12 +1,14 @@
-//! Owns the rows about storage that takes no writes, fails, or is not there; and about owners and /run.
-//! Promises: the kernel refuses, or strace makes one call fail; nothing is pretended by the program.
+//! Owns the rows about storage that takes no writes, fails, or is not there; and about owners and
+//! /run.
+//! Promises: the kernel refuses, or strace makes one call fail; nothing is pretended by the
+//! program.
 //! Never accepts that a database is replaced for it.
 
 use crate::application::Application;
 use crate::device::TestDevice;
 use crate::mount::{require_root, Mount};
 use crate::program::{finish, RunResult};
-use crate::row::{first, row, twin, Before};
+use crate::row::{duplicate, first, row, Before};
 use crate::strace::{self, calls, Call};
 use rustix::fs::{chmodat, AtFlags, Mode, CWD};
 use std::fs;
@@ -31,7 +33,7 @@ fn row_14_read_only_file_system() {
 
 /// The chosen call fails with EIO.
 fn failing(device: &TestDevice, choose: fn(&[Call]) -> &Call) -> RunResult {
-    let (all, _) = calls(&twin(device), &["run"]);
+    let (all, _) = calls(&duplicate(device), &["run"]);
     let call = choose(&all);
     let log = device.folder().join("fail.log");
     let inject = format!("{}:error=EIO:when={}", call.name, call.nth);

@@ -1,5 +1,6 @@
 //! Owns the reading of docs/failures.md: one row a situation, one line of a row a way it ends.
-//! Promises: a table that cannot be read is said with its line; cells that belong together have as many lines.
+//! Promises: a table that cannot be read is said with its line; cells that belong together have as
+//! many lines.
 //! Never looks at a device: the integration tests observe, and `examples/failure_rows.rs` prints.
 
 use std::fmt::Write;

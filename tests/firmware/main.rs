@@ -1,4 +1,5 @@
-//! Owns the tests' firmware on another processor: `examples/firmware`, with nothing but what a product's own would be made of.
+//! Owns the tests' firmware on another processor: `examples/firmware`, with nothing but what a
+//! product's own would be made of.
 //! Promises: the same program, argument for argument.
 //! Never knows what a test does with it.
 

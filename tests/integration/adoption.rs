@@ -1,5 +1,7 @@
-//! Owns the tests of databases that other tools made: taken over at boot, without a human, or refused with the difference.
-//! Promises: histories of sqlx and dbmate are those of the real tools (`tests/adoption`); every tool by itself is in `tools`.
+//! Owns the tests of databases that other tools made: taken over at boot, without a human, or
+//! refused with the difference.
+//! Promises: histories of sqlx and dbmate are those of the real tools (`tests/adoption`); every
+//! tool by itself is in `tools`.
 //! Never lets a row go: what is adopted is compared with plain SQLite.
 
 use crate::device::TestDevice;
@@ -11,7 +13,8 @@ use rusqlite::Connection;
 const SQLX: &str = include_str!("../adoption/sqlx.sql");
 const DBMATE: &str = include_str!("../adoption/dbmate.sql");
 
-/// A device whose product was migrated to 30 by another tool, which left this; its firmware knows `firmware`.
+/// A device whose product was migrated to 30 by another tool, which left this; its firmware knows
+/// `firmware`.
 pub fn left_by(history: &str, firmware: i32, adopt: &str) -> TestDevice {
     let device = TestDevice::at(30).firmware(firmware).after(|device| {
         let connection = Connection::open(device.main()).unwrap();
@@ -21,7 +24,7 @@ pub fn left_by(history: &str, firmware: i32, adopt: &str) -> TestDevice {
     if adopt.is_empty() {
         device
     } else {
-        device.key(&format!("adopt = {adopt}"))
+        device.key(&format!("baseline = {adopt}"))
     }
 }
 
@@ -109,16 +112,48 @@ fn versions_of_diesel_and_dbmate_are_in_the_order_of_strings() {
     {
         let versions =
             if tool == "dbmate" { versions.replace('-', "") } else { versions.to_owned() };
-        let left = format!("CREATE TABLE {table}(version VARCHAR(50) PRIMARY KEY); INSERT INTO {table} VALUES {versions}");
+        let left = format!(
+            "CREATE TABLE {table}(version VARCHAR(50) PRIMARY KEY); INSERT INTO {table} VALUES \
+             {versions}"
+        );
         let device = left_by(
             &left,
             40,
-            &format!("{{ from = \"{tool}\", versions = {{ 20231006090000 = 10, 20231006093000 = 20, 2023100610000 = 30 }} }}"),
+            &format!(
+                "{{ from = \"{tool}\", versions = {{ 20231006090000 = 10, 20231006093000 = 20, \
+                 2023100610000 = 30 }} }}"
+            ),
         );
         let ran = device.run(&["run"]);
         assert!(ran.stderr.contains("[BM-0 settings 30>40]"), "{tool}: {}", ran.stderr);
         assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
     }
+}
+
+/// `SELECT *`, and an INSERT that names no columns, would mean something else.
+#[test]
+fn columns_in_another_order_are_refused() {
+    let device = left_by(SQLX, 41, "\"sqlx\"").after(|device| {
+        Connection::open(device.main())
+            .unwrap()
+            .execute_batch(
+                "PRAGMA foreign_keys = OFF; DROP VIEW family;
+                 CREATE TABLE other (id INTEGER PRIMARY KEY, parent_id INTEGER NOT NULL REFERENCES \
+                 parent (id) ON DELETE CASCADE, amount ANY, label TEXT);
+                 INSERT INTO other SELECT id, parent_id, amount, label FROM child;
+                 DROP TABLE child; ALTER TABLE other RENAME TO child;
+                 CREATE INDEX child_parent ON child (parent_id);
+                 CREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON \
+                 c.parent_id = p.id;",
+            )
+            .unwrap();
+    });
+    let before = oracle::folder(&device.root());
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "16", "{}", ran.stderr);
+    let said = "table child has its columns in the order id, parent_id, amount, label, and should";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
 }
 
 #[test]
@@ -186,9 +221,58 @@ fn a_history_that_is_half_done_is_refused() {
         operation.ran.stderr
     );
     expect![[r#"
-        settings: it cannot be adopted: sqlx was cut off in its version 30; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
+        settings: it cannot be adopted: sqlx was cut off in its version 30; nothing was changed. Next: correct `baseline`, or `path`. [BM-16 settings ?>41]
     "#]].assert_eq(&tidy(&device, &operation.ran.stderr));
     assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
+}
+
+/// A migration that came in by a branch: the tool has applied a later one alone.
+#[test]
+fn a_migration_that_the_tool_has_not_done_is_refused() {
+    for (tool, history, gap) in [
+        ("dbmate", DBMATE, "DELETE FROM schema_migrations WHERE version = '20'"),
+        ("sqlx", SQLX, "DELETE FROM _sqlx_migrations WHERE version = 20"),
+        (
+            "ecto",
+            include_str!("../adoption/ecto.sql"),
+            "DELETE FROM schema_migrations WHERE version = 20",
+        ),
+        (
+            "diesel",
+            include_str!("../adoption/diesel.sql"),
+            "DELETE FROM __diesel_schema_migrations WHERE version = '20'",
+        ),
+        (
+            "goose",
+            include_str!("../adoption/goose.sql"),
+            "INSERT INTO goose_db_version VALUES (9, 20, 0, '')",
+        ),
+    ] {
+        for mapped in [false, true] {
+            let from = if mapped {
+                format!("{{ from = \"{tool}\", versions = {{ 20 = 20, 30 = 30 }} }}")
+            } else {
+                format!("\"{tool}\"")
+            };
+            let device = left_by(history, 41, &from).after(|device| {
+                Connection::open(device.main()).unwrap().execute_batch(gap).unwrap();
+            });
+            let operation = perform(&device, &["run"]);
+            assert_eq!(
+                (operation.ran.exit.as_str(), operation.touched.as_str()),
+                ("16", "nothing"),
+                "{tool}: {}",
+                operation.ran.stderr
+            );
+            assert!(
+                operation.ran.stderr.contains("left it at our version 30 and has not done V20; "),
+                "{tool}: {}",
+                operation.ran.stderr
+            );
+            let ran = device.run(&["baseline", "--db", "settings", "--at", "30"]);
+            assert!(ran.stderr.contains("[BM-0 settings 30>41]"), "{tool}: {}", ran.stderr);
+        }
+    }
 }
 
 #[test]
@@ -203,20 +287,20 @@ fn taken_over_by_hand() {
         operation.ran.stderr
     );
     expect![[r#"
-        settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db settings --from TOOL`. [BM-16 settings ?>41]
+        settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `baseline`, or run `bootmigrate baseline --db settings --from TOOL`. [BM-16 settings ?>41]
     "#]].assert_eq(&tidy(&device, &operation.ran.stderr));
     for (words, said) in [
-        (vec!["adopt", "--db", "settings"], "`adopt` needs --from TOOL or --at VERSION"),
+        (vec!["baseline", "--db", "settings"], "`baseline` needs --from TOOL or --at VERSION"),
         (
-            vec!["adopt", "--db", "settings", "--from", "rails"],
+            vec!["baseline", "--db", "settings", "--from", "rails"],
             "--from rails is no tool that is known; there is user_version, refinery",
         ),
         (
-            vec!["adopt", "--db", "settings", "--from", "sqlx"],
+            vec!["baseline", "--db", "settings", "--from", "sqlx"],
             "sqlx's table _sqlx_migrations is not in it",
         ),
         (
-            vec!["adopt", "--db", "settings", "--at", "20"],
+            vec!["baseline", "--db", "settings", "--at", "20"],
             "index child_parent is there already, and a later migration makes it",
         ),
     ] {
@@ -229,7 +313,7 @@ fn taken_over_by_hand() {
             operation.ran.exit
         );
     }
-    let ran = device.run(&["adopt", "--db", "settings", "--at", "30"]);
+    let ran = device.run(&["baseline", "--db", "settings", "--at", "30"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     expect![[r#"
         settings: settings/V10__parents.sql was done before and is recorded now.
@@ -247,4 +331,32 @@ fn taken_over_by_hand() {
         "{}",
         operation.ran.stderr
     );
+}
+
+/// The file was gone, and an application that came first has made one of its own.
+#[test]
+fn a_file_in_the_place_of_a_lost_one_is_refused_with_the_way_back() {
+    let device = TestDevice::booted_at(40);
+    assert_eq!(device.run(&["snapshot", "create", "--db", "settings"]).exit, "0");
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let rows = oracle::content(&device.main()).unwrap();
+    std::fs::remove_file(device.main()).unwrap();
+    let connection = Connection::open(device.main()).unwrap();
+    connection.execute_batch("CREATE TABLE cache (k, v)").unwrap();
+    drop(connection);
+    let operation = perform(&device, &["run"]);
+    assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("16", "nothing"));
+    expect![[r#"
+        settings: it has 1 tables and no migration history; the migrated database that was here before is gone; nothing was changed. Next: to have it back, run `bootmigrate snapshot restore SNAPSHOT --db settings --yes` with one that `bootmigrate status` names; this file is then kept in quarantine. [BM-16 settings ?>40]
+    "#]].assert_eq(&tidy(&device, &operation.ran.stderr));
+    let status = device.run(&["status"]).stdout;
+    let snapshot = status
+        .split_whitespace()
+        .find(|word| word.starts_with("v40-"))
+        .unwrap_or_else(|| panic!("{status}"))
+        .trim_end_matches(',')
+        .to_owned();
+    let ran = device.run(&["snapshot", "restore", &snapshot, "--db", "settings", "--yes"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(oracle::content(&device.main()).unwrap(), rows);
 }

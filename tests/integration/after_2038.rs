@@ -1,5 +1,6 @@
 //! Owns the tests of a device whose clock stands after January 2038, where 32-bit times end.
-//! Promises: the date is written, read back, and still there when the program has looked at the file.
+//! Promises: the date is written, read back, and still there when the program has looked at the
+//! file.
 //! Never changes the clock of the machine: the files are dated.
 
 use crate::application::Application;

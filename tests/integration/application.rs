@@ -1,5 +1,7 @@
-//! Owns a product's application in a process of its own: `examples/application`, told what to do line by line.
-//! Promises: a line is answered before the test goes on; dropped, the process is killed, as by a power cut.
+//! Owns a product's application in a process of its own: `examples/application`, told what to do
+//! line by line.
+//! Promises: a line is answered before the test goes on; dropped, the process is killed, as by a
+//! power cut.
 //! Never opens a database in the test's own process.
 
 use crate::program;
@@ -20,7 +22,8 @@ impl Application {
     pub fn start(folder: &Path, user: Option<u32>) -> Application {
         let executable = folder.join("application");
         if !executable.exists() {
-            // Not by this process: another thread's child would inherit the open copy, and it could not be run ("text file busy").
+            // Not by this process: another thread's child would inherit the open copy, and it could
+            // not be run ("text file busy").
             let copied = Command::new("cp")
                 .arg(program::example("application"))
                 .arg(&executable)

@@ -1,5 +1,7 @@
-//! Owns the transcripts of what an operator asks for beside the boot: snapshots, mark-good, adopt, rehearse, bundle.
-//! Promises: whole output, both streams; what was touched; the rows as they were, or as SQLite alone makes them.
+//! Owns the transcripts of what an operator asks for beside the boot: snapshots, mark-good, adopt,
+//! rehearse, bundle.
+//! Promises: whole output, both streams; what was touched; the rows as they were, or as SQLite
+//! alone makes them.
 //! Never shows a run: those are in `transcripts.rs`, `commands.rs` and `errors.rs`.
 
 use crate::commands::transcript;
@@ -164,9 +166,9 @@ fn a_database_is_adopted_by_its_version() {
     let rows = oracle::content(&device.main());
     transcript(
         &device,
-        "adopt --db settings --at 30",
+        "baseline --db settings --at 30",
         expect![[r#"
-            settings: it cannot be adopted: another tool left it at our version 30, and its schema is another: column child.changes is there already, and a later migration makes it; trigger child_changes is there already, and a later migration makes it; nothing was changed. Next: correct `adopt`, or `path`. [BM-16 settings ?>41]
+            settings: it cannot be adopted: another tool left it at our version 30, and its schema is another: column child.changes is there already, and a later migration makes it; trigger child_changes is there already, and a later migration makes it; nothing was changed. Next: correct `baseline`, or `path`. [BM-16 settings ?>41]
             exit 16, touched nothing
         "#]],
     );
@@ -176,7 +178,7 @@ fn a_database_is_adopted_by_its_version() {
         oracle::migrated(&copy, &device.firmware_folder(), "settings", 40).ok_or_else(String::new);
     transcript(
         &device,
-        "adopt --db settings --at 40",
+        "baseline --db settings --at 40",
         expect![[r#"
             settings: settings/V10__parents.sql was done before and is recorded now.
             settings: settings/V20__children.sql was done before and is recorded now.

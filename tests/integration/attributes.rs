@@ -1,5 +1,7 @@
-//! Owns the tests of who may read a database: owner, group, mode, access list and other extended attributes.
-//! Promises: whatever puts a file under the database's name, or keeps a copy of it, lets in whom the old file let in, and nobody else.
+//! Owns the tests of who may read a database: owner, group, mode, access list and other extended
+//! attributes.
+//! Promises: whatever puts a file under the database's name, or keeps a copy of it, lets in whom
+//! the old file let in, and nobody else.
 //! Never relies on the modes that a new database would get.
 
 use crate::device::TestDevice;
@@ -70,7 +72,8 @@ fn copies(folder: &Path, found: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-/// Runs; says `words`; each file of the database has the attributes that the live one had before, and there are `files` of them.
+/// Runs; says `words`; each file of the database has the attributes that the live one had before,
+/// and there are `files` of them.
 #[track_caller]
 fn kept(
     device: &TestDevice,
@@ -126,7 +129,8 @@ fn every_way_keeps_who_may_read() {
         kept(&device, &wanted, &["run"], ("11", "restored from a snapshot"), 3);
         let device = device.after(|device| fs::remove_file(device.main()).unwrap());
         kept(&device, &wanted, &["run"], ("11", "restored from a snapshot"), 3);
-        // A copy that an operator asks for, beside the one from before the loss; back by the stored down SQL.
+        // A copy that an operator asks for, beside the one from before the loss; back by the stored
+        // down SQL.
         kept(&device, &wanted, &["snapshot", "create", "--db", "settings"], ("0", ""), 4);
         let down = ("V42__preferences.down.sql", "DROP TABLE preference;\n");
         let device = TestDevice::at(41).home_of(USER).firmware(42).file(down);

@@ -1,5 +1,6 @@
 //! Owns the tests of `run -- PROGRAM`, the form for containers and package upgrades.
-//! Promises: the program is there with its own environment when the databases are usable, and not at all when they are not.
+//! Promises: the program is there with its own environment when the databases are usable, and not
+//! at all when they are not.
 //! Never looks at how it became the program: its exit code and its words are enough.
 
 use crate::device::TestDevice;

@@ -1,4 +1,5 @@
-//! Owns the tests of copies that are made beside an application: `rehearse` and `snapshot create` on a WAL that a power cut has left.
+//! Owns the tests of copies that are made beside an application: `rehearse` and `snapshot create`
+//! on a WAL that a power cut has left.
 //! Promises: main and WAL are compared by their bytes, every row before and after.
 //! Never makes a WAL by hand: an application wrote it and was killed.
 

@@ -186,7 +186,7 @@ fn two_databases_in_one_run() {
         "run",
         expect![[r#"
             plan:     settings: migrate 40 to 41: V41 rebuild_parents, in one transaction, after a snapshot
-                      telemetry: migrate 20 to 41: V30 look, V40 stamp, V41 rebuild_parents, in one transaction, without a snapshot (copy = "never")
+                      telemetry: migrate 20 to 41: V30 look, V40 stamp, V41 rebuild_parents, in one transaction, without a snapshot (snapshot = "never")
             exit:     0
             settings: migrated 40>41 of 41, applied [41], usable, exit 0
             code:     BM-0 settings 40>41
@@ -242,7 +242,8 @@ fn is_fresh(device: &TestDevice, name: &str) -> bool {
 
 #[test]
 fn the_example_product_boots() {
-    // A trigger of its V9 writes the second it runs in: the oracle's copy has to be made in the same one.
+    // A trigger of its V9 writes the second it runs in: the oracle's copy has to be made in the
+    // same one.
     let device =
         (0..SECONDS_TRIED).map(|_| made_product()).find(|device| is_fresh(device, "settings"));
     let device = device.expect("what a fresh database holds is what SQLite makes of its files");

@@ -1,5 +1,7 @@
-//! Owns the judgement of where migrations meet: everything in one boot, a boot a version, and step by step must end alike.
-//! Promises: what they must end at is made and read by plain SQLite, each file on a connection of its own.
+//! Owns the judgement of where migrations meet: everything in one boot, a boot a version, and step
+//! by step must end alike.
+//! Promises: what they must end at is made and read by plain SQLite, each file on a connection of
+//! its own.
 //! Never compares two runs of the program with each other alone.
 
 use crate::device::TestDevice;
@@ -8,7 +10,8 @@ use rusqlite::{Connection, Row};
 use std::fs;
 use std::path::Path;
 
-/// A firmware's migrations of `settings`, and what an application writes once the first of them has run.
+/// A firmware's migrations of `settings`, and what an application writes once the first of them has
+/// run.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     /// Names and texts, oldest first.
@@ -92,22 +95,38 @@ fn lines(connection: &Connection, sql: &str) -> rusqlite::Result<Observation> {
     connection.prepare(sql)?.query_map([], text)?.collect()
 }
 
-/// What plain SQLite sees; a virtual table by its rows, for how it stores them depends on when it was told to commit.
+/// What plain SQLite sees; a virtual table by its rows, for how it stores them depends on when it
+/// was told to commit.
 ///
 /// # Errors
 /// SQLite's words.
 pub fn see(connection: &Connection) -> rusqlite::Result<Observation> {
-    let own = format!("name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') AND tbl_name <> '{HISTORY}' AND tbl_name NOT LIKE 'bootmigrate%'");
+    let own = format!(
+        "name NOT IN (SELECT name FROM pragma_table_list WHERE type = 'shadow') AND tbl_name <> \
+         '{HISTORY}' AND tbl_name NOT LIKE 'bootmigrate%'"
+    );
     let mut seen = lines(
         connection,
-        &format!("SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE {own} AND name NOT LIKE 'sqlite_stat%' ORDER BY 1"),
+        &format!(
+            "SELECT type || ' ' || name || ' on ' || tbl_name || ': ' || coalesce(sql, '') FROM \
+             sqlite_schema WHERE {own} AND name NOT LIKE 'sqlite_stat%' ORDER BY 1"
+        ),
     )?;
     let tables = lines(
         connection,
-        &format!("SELECT name FROM sqlite_schema WHERE type = 'table' AND {own} AND name NOT LIKE 'sqlite_stat%' ORDER BY 1"),
+        &format!(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND {own} AND name NOT LIKE \
+             'sqlite_stat%' ORDER BY 1"
+        ),
     )?;
     for table in tables {
-        let cells = lines(connection, &format!("SELECT 'quote(\"' || name || '\")' FROM pragma_table_xinfo('{table}') WHERE hidden <> 1"))?;
+        let cells = lines(
+            connection,
+            &format!(
+                "SELECT 'quote(\"' || name || '\")' FROM pragma_table_xinfo('{table}') WHERE \
+                 hidden <> 1"
+            ),
+        )?;
         let rowid = connection.prepare(&format!("SELECT rowid FROM \"{table}\"")).is_ok()
             && table != "sqlite_sequence";
         let rowid = if rowid { "rowid" } else { "''" };
@@ -161,8 +180,14 @@ pub fn look(main: &Path) -> Result<(Observation, Vec<String>), String> {
 pub fn apply(path: &Path, sql: &str, user_version: Option<usize>) -> Result<(), String> {
     let connection = Connection::open(path).unwrap();
     let enforced = if sql.contains(ENFORCED) { "ON" } else { "OFF" };
-    connection.execute_batch(&format!("PRAGMA synchronous = OFF; PRAGMA foreign_keys = {enforced}; PRAGMA trusted_schema = OFF")).unwrap();
-    // Beside an R*Tree that was written SQLite would keep its LIKE, and mark it as case-sensitive for every connection of this process.
+    connection
+        .execute_batch(&format!(
+            "PRAGMA synchronous = OFF; PRAGMA foreign_keys = {enforced}; PRAGMA trusted_schema = \
+             OFF"
+        ))
+        .unwrap();
+    // Beside an R*Tree that was written SQLite would keep its LIKE, and mark it as case-sensitive
+    // for every connection of this process.
     let sql = &sql.replace(
         "PRAGMA case_sensitive_like",
         "SAVEPOINT recovered; RELEASE recovered; PRAGMA case_sensitive_like",
@@ -196,7 +221,7 @@ pub fn make(path: &Path, catalogue: &Catalogue, with_rows: bool) -> Result<(), S
     apply(path, &format!("CREATE TABLE {HISTORY}(version int4 PRIMARY KEY)"), None)?;
     for (version, (name, sql)) in (1..).zip(&catalogue.files) {
         let enforced =
-            catalogue.keys.iter().any(|key| key == "adopted_foreign_keys = \"enforced\"");
+            catalogue.keys.iter().any(|key| key == "baseline_foreign_keys = \"enforced\"");
         let sql = if enforced { format!("{ENFORCED}\n{sql}") } else { sql.clone() };
         apply(path, &sql, catalogue.counts().then_some(version))
             .map_err(|error| format!("{name}: {error}"))?;
@@ -210,7 +235,7 @@ pub fn make(path: &Path, catalogue: &Catalogue, with_rows: bool) -> Result<(), S
 /// A device without a database, whose firmware has these files as far as the version.
 pub fn new_device(catalogue: &Catalogue, version: usize) -> TestDevice {
     let device = catalogue.keys.iter().fold(TestDevice::empty(0), |device, key| device.key(key));
-    let device = if catalogue.adopted { device.key("adopted_up_to = 0") } else { device };
+    let device = if catalogue.adopted { device.key("baseline_version = 0") } else { device };
     carry(&device, catalogue, version);
     device
 }
@@ -230,8 +255,8 @@ pub fn carry(device: &TestDevice, catalogue: &Catalogue, version: usize) {
     if catalogue.adopted {
         let configuration = device.firmware_folder().join("bootmigrate.toml");
         let adopted = |line: &str| {
-            if line.starts_with("adopted_up_to") {
-                format!("adopted_up_to = {version}")
+            if line.starts_with("baseline_version") {
+                format!("baseline_version = {version}")
             } else {
                 line.to_owned()
             }
@@ -306,7 +331,8 @@ pub fn compare(device: &TestDevice, wanted: &Observation, versions: usize) -> Re
     }
 }
 
-/// Every way from nothing, and from where an application has written its rows, at these paces. What differs, a line each.
+/// Every way from nothing, and from where an application has written its rows, at these paces. What
+/// differs, a line each.
 pub fn judge(catalogue: &Catalogue, paces: &[Pace]) -> Vec<String> {
     let mut found = Vec::new();
     for with_rows in [false, true] {

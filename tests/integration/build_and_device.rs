@@ -1,12 +1,15 @@
-//! Owns the table of statements that the build's run of a catalogue and a device must judge alike, whatever the rules say of their text.
-//! Promises: each is run by both as the newest file of an empty device; the rules, which would have stopped most of them, are passed by.
+//! Owns the table of statements that the build's run of a catalogue and a device must judge alike,
+//! whatever the rules say of their text.
+//! Promises: each is run by both as the newest file of an empty device; the rules, which would have
+//! stopped most of them, are passed by.
 //! Never compares sentences: that a statement is refused, and where.
 
 use crate::device::TestDevice;
 use std::fs;
 
 const FIRST: &str =
-    "CREATE TABLE a (b UNIQUE);\nINSERT INTO a VALUES (1);\nCREATE TABLE log (word);\nCREATE VIRTUAL TABLE words USING fts5 (word);\n";
+    "CREATE TABLE a (b UNIQUE);\nINSERT INTO a VALUES (1);\nCREATE TABLE log (word);\nCREATE \
+     VIRTUAL TABLE words USING fts5 (word);\n";
 
 /// Where the text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +26,7 @@ fn alike(how: As, text: &str, refused_at: Option<u32>) {
     let head = if how == As::NoTransaction { "-- bootmigrate: no-transaction\n" } else { "" };
     let name = if how == As::Data { "data/V1__x.sql" } else { "V2__x.sql" };
     let device = TestDevice::empty(0).file(("V1__first.sql", FIRST));
-    let device = if how == As::Adopted { device.key("adopted_up_to = 2") } else { device };
+    let device = if how == As::Adopted { device.key("baseline_version = 2") } else { device };
     // What the rules see, and what runs.
     for (folder, text) in
         [("migrations", format!("{head}SELECT 1;\n")), ("unchecked", format!("{head}{text}\n"))]
@@ -124,8 +127,9 @@ fn pragmas() {
         alike(As::NoTransaction, &format!("PRAGMA {text}; VACUUM;"), None);
     }
     let allowed =
-        "PRAGMA case_sensitive_like = ON; PRAGMA user_version = 3; PRAGMA integrity_check; PRAGMA page_size; PRAGMA table_info(a); \
-        PRAGMA legacy_alter_table = ON; PRAGMA defer_foreign_keys = ON;";
+        "PRAGMA case_sensitive_like = ON; PRAGMA user_version = 3; PRAGMA integrity_check; PRAGMA \
+         page_size; PRAGMA table_info(a); PRAGMA legacy_alter_table = ON; PRAGMA \
+         defer_foreign_keys = ON;";
     for how in [As::Migration, As::Adopted, As::NoTransaction, As::Data] {
         alike(how, allowed, None);
     }
@@ -141,7 +145,8 @@ fn functions() {
     alike(As::Adopted, "SELECT \"load_extension\"('x');", Some(1));
     alike(
         As::Migration,
-        "CREATE TRIGGER t AFTER INSERT ON log BEGIN INSERT INTO a SELECT total_changes() + 100; END;\nINSERT INTO log VALUES (1);",
+        "CREATE TRIGGER t AFTER INSERT ON log BEGIN INSERT INTO a SELECT total_changes() + 100; \
+         END;\nINSERT INTO log VALUES (1);",
         None,
     );
     alike(As::Migration, "CREATE VIEW v AS SELECT load_extension('x');\nSELECT * FROM v;", Some(2));
@@ -159,7 +164,8 @@ fn the_runners_own_tables() {
         "CREATE VIEW bootmigrate_later AS SELECT 1;",
         "CREATE INDEX i ON refinery_schema_history (name);",
         "CREATE TEMP TRIGGER t AFTER INSERT ON refinery_schema_history BEGIN SELECT 1; END;",
-        "CREATE TRIGGER t AFTER INSERT ON log BEGIN DELETE FROM bootmigrate_state; END; INSERT INTO log VALUES (1);",
+        "CREATE TRIGGER t AFTER INSERT ON log BEGIN DELETE FROM bootmigrate_state; END; INSERT \
+         INTO log VALUES (1);",
     ] {
         for how in [As::Migration, As::Adopted, As::NoTransaction] {
             alike(how, &format!("SELECT 1;\n{text}"), Some(2));
@@ -195,7 +201,12 @@ fn what_changes_the_schema_in_a_data_migration() {
         alike(As::Data, &format!("SELECT 1;\n{text}"), Some(2));
         alike(As::Migration, text, None);
     }
-    alike(As::Data, "CREATE TEMP TABLE mine (a); INSERT INTO mine VALUES (1); INSERT INTO log SELECT a FROM mine;", None);
+    alike(
+        As::Data,
+        "CREATE TEMP TABLE mine (a); INSERT INTO mine VALUES (1); INSERT INTO log SELECT a FROM \
+         mine;",
+        None,
+    );
     alike(
         As::Data,
         "INSERT INTO words VALUES ('more'); INSERT INTO words (words) VALUES ('rebuild'); REINDEX;",

@@ -1,5 +1,7 @@
-//! Owns the tests of migrations in Rust: what the product's own code may do to its transaction, and what it may not.
-//! Promises: the code is that of `examples/firmware`; every row is compared with what SQLite alone makes of the same change.
+//! Owns the tests of migrations in Rust: what the product's own code may do to its transaction, and
+//! what it may not.
+//! Promises: the code is that of `examples/firmware`; every row is compared with what SQLite alone
+//! makes of the same change.
 //! Never expects a half: what fails leaves the database as it was.
 
 use crate::device::TestDevice;
@@ -20,7 +22,12 @@ fn code_runs_with_everything_else_in_one_transaction() {
         crate::product::write(at_42.path(), "settings", 42);
         oracle::migrated(&copy, at_42.path(), "settings", 40).unwrap();
         let wanted = copy.open();
-        wanted.execute_batch("UPDATE child SET label = 'first the SQL'; UPDATE parent SET reading = id * 2, badge = 'by code'").unwrap();
+        wanted
+            .execute_batch(
+                "UPDATE child SET label = 'first the SQL'; UPDATE parent SET reading = id * 2, \
+                 badge = 'by code'",
+            )
+            .unwrap();
         wanted.execute_batch("DELETE FROM child WHERE id % 2 = 0").unwrap();
         let wanted = oracle::read(&wanted).unwrap();
         let ran = device.run(&["run"]);
@@ -42,7 +49,8 @@ fn code_runs_with_everything_else_in_one_transaction() {
     }
 }
 
-/// Code that ends the program: each boot ends so, with the old rows, until it is not begun any more.
+/// Code that ends the program: each boot ends so, with the old rows, until it is not begun any
+/// more.
 #[track_caller]
 fn ends_every_boot_until_nobody_begins(device: &TestDevice, version: i32, exit: &str) -> RunResult {
     let old = oracle::content(&device.main());
@@ -72,10 +80,11 @@ fn ends_every_boot_until_nobody_begins(device: &TestDevice, version: i32, exit: 
     ran.into_iter().next().unwrap()
 }
 
-/// Taken over from plain refinery, from an application that counts in `user_version`, and ours already.
+/// Taken over from plain refinery, from an application that counts in `user_version`, and ours
+/// already.
 fn situations(version: i32) -> Vec<TestDevice> {
     let adopted = TestDevice::at(40)
-        .key("adopt = { version_query = \"SELECT user_version FROM pragma_user_version\" }");
+        .key("baseline = { version_query = \"SELECT user_version FROM pragma_user_version\" }");
     let connection = Connection::open(adopted.main()).unwrap();
     connection
         .execute_batch("DROP TABLE refinery_schema_history; PRAGMA user_version = 40")
@@ -219,7 +228,9 @@ fn code_that_nobody_has_registered() {
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "21", "{}", ran.stderr);
     assert!(
-        ran.stderr.contains("settings/V95__code.sql asks for Rust code (revision 1), and this binary registers none"),
+        ran.stderr.contains(
+            "settings/V95__code.sql asks for Rust code (revision 1), and this binary registers none"
+        ),
         "{}",
         ran.stderr
     );

@@ -1,5 +1,7 @@
-//! Owns the transcripts of the commands for an operator: what is typed, what is said, the exit code, what was touched, the rows.
-//! Promises: every row is compared with what SQLite alone makes of the same files; an application may run beside.
+//! Owns the transcripts of the commands for an operator: what is typed, what is said, the exit
+//! code, what was touched, the rows.
+//! Promises: every row is compared with what SQLite alone makes of the same files; an application
+//! may run beside.
 //! Never shortens what was said: both outputs are compared whole.
 
 use crate::device::TestDevice;
@@ -26,7 +28,8 @@ pub fn transcript(device: &TestDevice, typed: &str, expect: Expect) {
     ));
 }
 
-/// What the rows must be after the files of this firmware from `from` on up to `to`, by SQLite alone.
+/// What the rows must be after the files of this firmware from `from` on up to `to`, by SQLite
+/// alone.
 fn wanted(device: &TestDevice, from: i32, to: i32) -> Content {
     let copy = oracle::Copy::of(&device.main()).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -249,7 +252,8 @@ fn a_snapshot_beside_an_application_has_what_was_committed() {
         assert_eq!(copies.len(), 1, "{copies:?}");
         let (kept, live) =
             (oracle::content(&copies[0]).unwrap(), oracle::content(&device.main()).unwrap());
-        // A copy of the live files has the rollback journal beside it, so SQLite takes the open transaction back.
+        // A copy of the live files has the rollback journal beside it, so SQLite takes the open
+        // transaction back.
         assert_eq!(kept, live);
         assert!(kept.rows["parent"] >= 1000 && kept.rows["child"] >= 1000);
     }

@@ -82,7 +82,8 @@ fn idle_application_in_delete_mode_is_noticed() {
         "#]],
     );
     device.application.as_mut().unwrap().expect_ok("sql UPDATE parent SET reading = 1");
-    // Nothing was counted: it may go on for ever, and the boot after the application has gone migrates.
+    // Nothing was counted: it may go on for ever, and the boot after the application has gone
+    // migrates.
     for _ in 0..4 {
         assert_eq!(device.run(&["run"]).exit, "13");
     }

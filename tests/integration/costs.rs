@@ -1,5 +1,6 @@
 //! Owns the tests of what a run costs: bytes read and written, system calls, descriptors.
-//! Promises: counts alone, of the kernel's own account of the process; a database is large enough that a small cache does not hold it.
+//! Promises: counts alone, of the kernel's own account of the process; a database is large enough
+//! that a small cache does not hold it.
 //! Never a time, and never a share of one.
 
 use crate::device::{TestDevice, HOME};
@@ -52,7 +53,8 @@ fn with_rows(rows: u32, width: u32) -> TestDevice {
     assert_eq!(device.run(&["run"]).exit, "0");
     let sql = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {rows})
-         INSERT INTO large SELECT i, (i * 7919) % 1000003, hex((i * 104729) % 1000003), printf('%0{width}d', i) FROM n"
+         INSERT INTO large SELECT i, (i * 7919) % 1000003, hex((i * 104729) % 1000003), \
+         printf('%0{width}d', i) FROM n"
     );
     Connection::open(device.main()).unwrap().execute_batch(&sql).unwrap();
     assert!(size(&device.main()) > 7 << 20);
@@ -99,12 +101,13 @@ fn a_restore_reads_the_copy_three_times() {
     assert!(cost.written <= bytes + OWN_BYTES, "{} bytes were written of {bytes}", cost.written);
 }
 
-/// Every page of it is looked at once by itself; a seek for every entry of an index is what the limit forbids.
+/// Every page of it is looked at once by itself; a seek for every entry of an index is what the
+/// limit forbids.
 #[test]
 fn a_restore_obeys_the_limit_of_checks() {
     let device = large();
     assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
-    let device = device.key("quick_check_max_mib = 4").top("memory_max_mib = 24");
+    let device = device.key("quick_check_max_mib = 4").top("memory_mib = 24");
     let bytes = size(&device.main());
     let cost = cost(&device, &["snapshot", "restore", "v41-2", "--db", "settings", "--yes"]);
     assert!(
@@ -117,7 +120,7 @@ fn a_restore_obeys_the_limit_of_checks() {
 
 /// A page in the middle of the rows is damaged; the cache holds a third of the file.
 fn with_a_damaged_page() -> TestDevice {
-    let device = with_rows(300_000, 20).top("memory_max_mib = 16").key("copy = \"never\"");
+    let device = with_rows(300_000, 20).top("memory_mib = 16").key("snapshot = \"never\"");
     let sql =
         "SELECT pageno FROM dbstat WHERE name = 'large' AND pagetype = 'leaf' LIMIT 1 OFFSET 1000";
     let page: i64 =
@@ -141,7 +144,8 @@ fn a_salvage_writes_each_row_once() {
     let bytes = size(&device.main());
     let cost = cost(&device, &["run"]);
     salvaged(&cost.ran);
-    // The file, and indexes once more: they are sorted in a temporary file, where there is no memory for them.
+    // The file, and indexes once more: they are sorted in a temporary file, where there is no
+    // memory for them.
     assert!(cost.written <= bytes + bytes / 2, "{} bytes were written of {bytes}", cost.written);
 }
 

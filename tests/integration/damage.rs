@@ -101,6 +101,25 @@ fn corrupt_page_is_never_copied_over_anything() {
     );
 }
 
+/// The history's page and another table's have changed places, as a flash translation layer may
+/// leave them: neither this firmware nor another has written such a history.
+#[test]
+fn a_history_on_another_tables_page_is_damage() {
+    for table in ["parent", "child"] {
+        let device = TestDevice::booted_at(40);
+        let old = oracle::content(&device.main()).unwrap();
+        let (history, other) =
+            (device.root_page("refinery_schema_history"), device.root_page(table));
+        device.put_page(&(history.0, other.1));
+        device.put_page(&(other.0, history.1));
+        let ran = device.run(&["run"]);
+        assert_eq!(ran.exit, "11", "{table}: {}", ran.stderr);
+        let ran = device.run(&["run"]);
+        assert_eq!(ran.exit, "0", "{table}: {}", ran.stderr);
+        assert_eq!(oracle::content(&device.main()).unwrap(), old, "{table}");
+    }
+}
+
 #[test]
 fn corrupt_page_with_consent_is_purged_and_kept() {
     check(
@@ -176,15 +195,6 @@ fn hot_journal_is_recovered_before_anything_is_copied() {
     );
 }
 
-/// What SQLite writes at the end of a journal whose transaction had other databases too.
-fn tail_of_super_journal(path: &str) -> Vec<u8> {
-    let sum: u32 = path.bytes().map(u32::from).sum();
-    let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
-    let length = u32::try_from(path.len()).unwrap();
-    let page = [0, 0, 0, 0];
-    [page.as_slice(), path.as_bytes(), &length.to_be_bytes(), &sum.to_be_bytes(), &magic].concat()
-}
-
 #[test]
 fn a_transaction_over_two_databases_is_rolled_back_and_leaves_no_file() {
     for gateways in [false, true] {
@@ -202,7 +212,7 @@ fn a_transaction_over_two_databases_is_rolled_back_and_leaves_no_file() {
         let folder = device.main().parent().unwrap().to_owned();
         let other = folder.join("other.db-journal");
         let mut hot = fs::read(&journal).unwrap();
-        hot.extend(tail_of_super_journal(shared.to_str().unwrap()));
+        hot.extend(oracle::tail_of_super_journal(shared.to_str().unwrap()));
         fs::write(&journal, hot).unwrap();
         fs::write(&shared, format!("{}\0{}\0", journal.display(), other.display())).unwrap();
         if gateways {
@@ -240,7 +250,8 @@ fn left_over_wal(version: i32) -> TestDevice {
 
 #[test]
 fn left_over_wal_is_read_without_writing() {
-    // `-shm` is left from the application too; the first boot makes the state folder, so it is not looked at.
+    // `-shm` is left from the application too; the first boot makes the state folder, so it is not
+    // looked at.
     let device = left_over_wal(40).after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
     check(
         device,
@@ -320,8 +331,10 @@ fn another_applications_database_is_refused() {
     let device = TestDevice::empty(41);
     let connection = Connection::open(device.main()).unwrap();
     let other = "PRAGMA application_id = 0x47504B47;
-        CREATE TABLE parent (id INTEGER PRIMARY KEY, other TEXT); CREATE TABLE child (id INTEGER PRIMARY KEY, parent_id);
-        WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT INTO parent SELECT i, 'o' || i FROM n;
+        CREATE TABLE parent (id INTEGER PRIMARY KEY, other TEXT); CREATE TABLE child (id INTEGER \
+                 PRIMARY KEY, parent_id);
+        WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000) INSERT \
+                 INTO parent SELECT i, 'o' || i FROM n;
         INSERT INTO child SELECT id, id FROM parent;";
     connection.execute_batch(other).unwrap();
     drop(connection);
@@ -348,7 +361,8 @@ fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
         "sql CREATE TABLE odd (a INTEGER NOT NULL, b INTEGER CHECK (b > 0))",
         "sql INSERT INTO odd VALUES (1, -1)",
         "sql PRAGMA writable_schema = ON",
-        "sql UPDATE sqlite_schema SET sql = 'CREATE TABLE odd (a INTEGER NOT NULL, b INTEGER NOT NULL CHECK (b > 0))' WHERE name = 'odd'",
+        "sql UPDATE sqlite_schema SET sql = 'CREATE TABLE odd (a INTEGER NOT NULL, b INTEGER NOT \
+         NULL CHECK (b > 0))' WHERE name = 'odd'",
         "sql INSERT INTO odd VALUES (2, NULL)",
     ]);
     let device = device.killed();
@@ -372,8 +386,8 @@ fn rows_that_break_a_rule_of_the_schema_are_no_damage() {
     assert_eq!(device.run(&["run"]).exit, "0");
 }
 
-/// The power went in the middle of a swap: main has a second name in quarantine, its WAL has only the one there, and the file
-/// that was to take main's name waits.
+/// The power went in the middle of a swap: main has a second name in quarantine, its WAL has only
+/// the one there, and the file that was to take main's name waits.
 fn in_the_middle_of_a_swap(device: &TestDevice, waiting: &[u8]) {
     let aside = device.state("settings").join("quarantine/7");
     fs::create_dir_all(&aside).unwrap();
@@ -400,7 +414,9 @@ fn a_damaged_replacement_gives_the_wal_back_from_quarantine() {
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     let copy = oracle::Copy::of(&device.main()).unwrap();
-    let asked = "SELECT (SELECT max(version) FROM refinery_schema_history) || ' ' || count(*) || ' ' || sum(reading = -0.5) FROM parent";
+    let asked =
+        "SELECT (SELECT max(version) FROM refinery_schema_history) || ' ' || count(*) || ' ' || \
+         sum(reading = -0.5) FROM parent";
     let found: String = copy.open().query_row(asked, [], |row| row.get(0)).unwrap();
     assert_eq!(found, "41 2000 100", "{}", ran.stderr);
     assert!(!device.state("settings").join("quarantine/7").exists(), "nothing was lost");
@@ -414,25 +430,30 @@ fn varint_of_five(value: u64) -> [u8; 5] {
     [part(28) | 0x80, part(21) | 0x80, part(14) | 0x80, part(7) | 0x80, part(0)]
 }
 
-/// To read it, SQLite asks for as much memory as the row claims to need, and is refused it at every boot.
+/// To read it, SQLite asks for as much memory as the row claims to need, and is refused it at every
+/// boot.
 #[test]
 fn a_row_that_claims_to_be_longer_than_the_file_is_damage() {
     let rows =
         "CREATE TABLE long (id INTEGER PRIMARY KEY, v TEXT);\nCREATE INDEX long_v ON long (v);\n\
-        INSERT INTO long VALUES (1, 'first'), (2, hex(zeroblob(600))), (3, 'last');\n";
+         INSERT INTO long VALUES (1, 'first'), (2, hex(zeroblob(600))), (3, 'last');\n";
     for policy in ["on_damage = [\"salvage\"]", "on_damage = []"] {
-        let device =
-            TestDevice::at(40).file(("V41__long.sql", rows)).key(policy).key("copy = \"never\"");
+        let device = TestDevice::at(40)
+            .file(("V41__long.sql", rows))
+            .key(policy)
+            .key("snapshot = \"never\"");
         assert_eq!(device.run(&["run"]).exit, "0");
         let value = fs::read(device.main())
             .unwrap()
             .windows(1200)
             .position(|bytes| bytes == [b'0'; 1200])
             .unwrap();
-        let local = 489; // of what does not fit into a page, this much is in it, where the rest fills pages
+        // Of what does not fit into a page, this much is in it, where the rest fills pages.
+        let local = 489;
         let claimed = local + 4092 * 195_000;
         let mut cell = varint_of_five(claimed).to_vec();
-        cell.extend([2, 7, 0]); // row number, length of the record's header, NULL for the row number
+        // Row number, length of the record's header, NULL for the row number.
+        cell.extend([2, 7, 0]);
         cell.extend(varint_of_five(2 * (claimed - 7) + 13));
         cell.resize(6 + local as usize, b'0');
         cell.extend(3u32.to_be_bytes()); // the page of the rest
@@ -449,5 +470,30 @@ fn a_row_that_claims_to_be_longer_than_the_file_is_damage() {
         } else {
             assert_eq!(ran.exit, "17", "{}", ran.stderr);
         }
+    }
+}
+
+/// The snapshot is what a boot puts back: `migrate` builds nothing in its place.
+#[test]
+fn migrate_replaces_no_database_that_is_gone() {
+    for (with_snapshot, empty, words) in [
+        (true, false, ["migrate", "--all"].as_slice()),
+        (true, true, &["migrate", "--all"]),
+        (false, false, &["migrate", "--all", "--db", "settings"]),
+    ] {
+        let device = TestDevice::booted_at(40).firmware(if with_snapshot { 41 } else { 40 });
+        assert_eq!(device.run(&["run"]).exit, "0");
+        fs::remove_file(device.main()).unwrap();
+        if empty {
+            fs::write(device.main(), b"").unwrap();
+        }
+        let before = oracle::folder(&device.home());
+        let ran = device.run(words);
+        assert_eq!(ran.exit, "17", "{words:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("run `bootmigrate run --db settings`"), "{}", ran.stderr);
+        assert_eq!(oracle::touched(&before, &oracle::folder(&device.home())), "nothing");
+        let booted = device.run(&["run"]);
+        let wanted = if with_snapshot { "restored from a snapshot" } else { "lost: all its rows" };
+        assert!(booted.exit == "11" && booted.stderr.contains(wanted), "{}", booted.stderr);
     }
 }

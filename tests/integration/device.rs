@@ -1,5 +1,7 @@
-//! Owns the situation that a test begins with: a root folder, a firmware folder, databases written by the real refinery.
-//! Promises: everything lies in one temporary folder of its own, and goes with it, also when the test fails.
+//! Owns the situation that a test begins with: a root folder, a firmware folder, databases written
+//! by the real refinery.
+//! Promises: everything lies in one temporary folder of its own, and goes with it, also when the
+//! test fails.
 //! Never looks into the program under test: it is a file that is run.
 
 use crate::application::Application;
@@ -134,9 +136,10 @@ impl TestDevice {
         self.write_last(version, Mode::Delete)
     }
 
-    /// A database `log`, as precious as `settings` and in one group with it, at `version` (0: absent).
+    /// A database `log`, as precious as `settings` and in one group with it, at `version` (0:
+    /// absent).
     pub fn together_with_log(mut self, version: i32, mode: Mode) -> TestDevice {
-        let together = "together = \"core\"".to_owned();
+        let together = "group = \"core\"".to_owned();
         self.databases.push(Database {
             name: "log".into(),
             version: 0,
@@ -265,7 +268,8 @@ impl TestDevice {
         self
     }
 
-    /// A file's statements ran and were committed; the power went before refinery's second transaction.
+    /// A file's statements ran and were committed; the power went before refinery's second
+    /// transaction.
     pub fn half_done(self, version: i32) -> TestDevice {
         self.after(|device| {
             let files = product::read(&device.firmware_folder(), "settings");
@@ -278,6 +282,18 @@ impl TestDevice {
                 .execute_batch(&format!("PRAGMA foreign_keys = OFF; BEGIN; {sql} COMMIT;"))
                 .unwrap();
         })
+    }
+
+    /// A run brings it from one version to the other.
+    #[track_caller]
+    pub fn migrates(&self, from: i32, to: i32) {
+        let ran = self.run(&["run"]);
+        assert!(
+            ran.exit == "0" && ran.stderr.contains(&format!("migrated from {from} to {to}")),
+            "exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
     }
 
     /// The root page of a table or an index: its number, and what is on it.
@@ -299,7 +315,8 @@ impl TestDevice {
             .unwrap();
     }
 
-    /// An application opens `settings` and obeys these lines of [`Application`]'s protocol; it stays.
+    /// An application opens `settings` and obeys these lines of [`Application`]'s protocol; it
+    /// stays.
     #[track_caller]
     pub fn application(mut self, lines: &[&str]) -> TestDevice {
         let mut application = Application::start(self.folder.path(), self.user);
@@ -338,12 +355,12 @@ impl TestDevice {
     }
 
     /// A device of its own that is as this one is.
-    pub fn twin(&self) -> TestDevice {
-        let mut twin = TestDevice::empty(10);
-        copy_tree(&self.firmware_folder(), &twin.firmware_folder());
-        copy_tree(&self.root(), &twin.root());
-        twin.databases[0].version = self.databases[0].version;
-        twin
+    pub fn duplicate(&self) -> TestDevice {
+        let mut duplicate = TestDevice::empty(10);
+        copy_tree(&self.firmware_folder(), &duplicate.firmware_folder());
+        copy_tree(&self.root(), &duplicate.root());
+        duplicate.databases[0].version = self.databases[0].version;
+        duplicate
     }
 
     /// The whole temporary folder.
@@ -381,7 +398,8 @@ impl TestDevice {
         self.home().join(".bootmigrate").join(format!("{name}.db"))
     }
 
-    /// What the rows are now, what they must be after the firmware's migrations, and what a fresh database holds.
+    /// What the rows are now, what they must be after the firmware's migrations, and what a fresh
+    /// database holds.
     pub fn expectations(&self, database: &Database) -> Expectations {
         let path = self.path(&database.name);
         let old = oracle::content(&path).ok();
@@ -412,7 +430,8 @@ pub fn copy_tree(from: &Path, to: &Path) {
     assert!(done.success(), "cp -a {} {}", from.display(), to.display());
 }
 
-/// What an application wrote: 1,000 more parents and children of every type, and a change in what was there.
+/// What an application wrote: 1,000 more parents and children of every type, and a change in what
+/// was there.
 pub fn populate(connection: &Connection) {
     connection
         .execute_batch(
@@ -420,7 +439,8 @@ pub fn populate(connection: &Connection) {
              WITH RECURSIVE n(i) AS (VALUES (1001) UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
              INSERT INTO parent (id, name, reading, raw, badge)
              SELECT i, 'device ' || i, i / 7.0, unhex(printf('%08x', i * 2654435761 % 4294967296)),
-                    CASE i % 4 WHEN 0 THEN NULL WHEN 1 THEN i % 10 WHEN 2 THEN 'badge' ELSE i * 0.1 END FROM n;
+                    CASE i % 4 WHEN 0 THEN NULL WHEN 1 THEN i % 10 WHEN 2 THEN 'badge' ELSE i * \
+             0.1 END FROM n;
              UPDATE parent SET reading = -id WHERE id <= 500;",
         )
         .unwrap();
@@ -434,7 +454,8 @@ pub fn populate(connection: &Connection) {
             .execute_batch(
                 "WITH RECURSIVE n(i) AS (VALUES (1001) UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
                  INSERT INTO child (id, parent_id, label, amount)
-                 SELECT i, i, NULL, CASE i % 3 WHEN 0 THEN 9223372036854775807 - i WHEN 1 THEN x'00ff' ELSE '' END FROM n;
+                 SELECT i, i, NULL, CASE i % 3 WHEN 0 THEN 9223372036854775807 - i WHEN 1 THEN \
+                 x'00ff' ELSE '' END FROM n;
                  UPDATE child SET label = 'changed' WHERE id BETWEEN 10 AND 600;",
             )
             .unwrap();

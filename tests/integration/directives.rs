@@ -1,6 +1,8 @@
-//! Owns the tests of what a migration's head says: irreversible, foreign-keys, expect, and files of before bootmigrate.
+//! Owns the tests of what a migration's head says: irreversible, foreign-keys, expect, and files of
+//! before bootmigrate.
 //! Promises: each directive has a boot where it decides, and one beside it where it does not.
-//! Never repeats what has a file of its own: batch (data), code, no-transaction (boots), needs-space (full).
+//! Never repeats what has a file of its own: batch (data), code, no-transaction (boots),
+//! needs-space (full).
 
 use crate::commands::transcript;
 use crate::device::TestDevice;
@@ -144,7 +146,9 @@ fn foreign_keys_on_are_looked_at_where_a_database_is_made() {
 fn expectations_that_hold_cost_nothing() {
     let file = (
         "V43__wish.sql",
-        "-- bootmigrate: expect = SELECT 1 FROM parent WHERE reading <> 0\n-- bootmigrate: expect = SELECT 1 FROM child WHERE label = 'changed'\nUPDATE parent SET reading = 0;\nUPDATE child SET label = 'wished';\n",
+        "-- bootmigrate: expect = SELECT 1 FROM parent WHERE reading <> 0\n-- bootmigrate: expect \
+         = SELECT 1 FROM child WHERE label = 'changed'\nUPDATE parent SET reading = 0;\nUPDATE \
+         child SET label = 'wished';\n",
     );
     check(
         TestDevice::wal_at(40).file(file),
@@ -166,15 +170,16 @@ fn expectations_that_hold_cost_nothing() {
 fn of_two_expectations_the_second_counts_too() {
     let file = (
         "V43__wish.sql",
-        "-- bootmigrate: expect = SELECT 1 FROM parent WHERE reading <> 0\n-- bootmigrate: expect = SELECT id, label FROM child WHERE id = 1500\nUPDATE parent SET reading = 0;\n",
+        "-- bootmigrate: expect = SELECT 1 FROM parent WHERE reading <> 0\n-- bootmigrate: expect \
+         = SELECT id, label FROM child WHERE id = 1500\nUPDATE parent SET reading = 0;\n",
     );
-    let device = TestDevice::booted_at(40).file(file);
+    let device = TestDevice::booted_at(40).file(file).key("show_rows = true");
     let rows = oracle::content(&device.main());
     transcript(
         &device,
         "run",
         expect![[r#"
-        settings: settings/V43__wish.sql:2:1: `expect` must return no row and returned: 1500, NULL; the database is whole at version 40. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 40>43 V43:2]
+        settings: settings/V43__wish.sql:2:1: `expect` must return no row and returned one, and a row has: 1500, NULL; the database is whole at version 40. Next: install firmware in which this migration works; this one is tried 2 more times. [BM-10 settings 40>43 V43:2]
               2 | -- bootmigrate: expect = SELECT id, label FROM child WHERE id = 1500
                 | ^
         exit 10, touched state
@@ -186,12 +191,14 @@ fn of_two_expectations_the_second_counts_too() {
 /// As another tool wanted it: with a transaction of its own, and the words against cascades.
 const OF_BEFORE: (&str, &str) = (
     "V41__of_before.sql",
-    "PRAGMA foreign_keys = OFF;\nBEGIN;\nUPDATE parent SET reading = 7;\nDELETE FROM child WHERE id > 1990;\nCOMMIT;\nPRAGMA foreign_keys = ON;\n",
+    "PRAGMA foreign_keys = OFF;\nBEGIN;\nUPDATE parent SET reading = 7;\nDELETE FROM child WHERE \
+     id > 1990;\nCOMMIT;\nPRAGMA foreign_keys = ON;\n",
 );
 
 #[test]
 fn a_file_of_before_bootmigrate_runs_without_its_own_transaction() {
-    let device = TestDevice::booted_at(40).key("adopted_up_to = 41").file(OF_BEFORE).file(MENDED);
+    let device =
+        TestDevice::booted_at(40).key("baseline_version = 41").file(OF_BEFORE).file(MENDED);
     let copy = oracle::Copy::of(&device.main()).unwrap();
     let alone = copy.open();
     alone.execute_batch(OF_BEFORE.1).unwrap();
@@ -233,7 +240,7 @@ fn a_file_of_before_bootmigrate_that_fails_leaves_no_half() {
         "V42__broken.sql",
         "BEGIN;\nUPDATE parent SET reading = 8;\nCOMMIT;\nUPDATE parent SET nowhere = 1;\n",
     );
-    let device = TestDevice::at(40).key("adopted_up_to = 42").file(OF_BEFORE).file(broken);
+    let device = TestDevice::at(40).key("baseline_version = 42").file(OF_BEFORE).file(broken);
     let rows = oracle::content(&device.main());
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "10", "{}", ran.stderr);
@@ -266,10 +273,13 @@ fn the_same_file_of_today_is_refused() {
 
 #[test]
 fn a_new_device_leaves_out_what_a_released_file_does_not_need() {
-    let released = "PRAGMA journal_mode = DELETE;\nPRAGMA main.synchronous(OFF);\nPRAGMA busy_timeout = 5;\nPRAGMA encoding = 'UTF-16';\n\
-                    PRAGMA locking_mode = EXCLUSIVE;\nBEGIN;\nCREATE TABLE of_before (x);\nINSERT INTO of_before VALUES (7);\nCOMMIT;\n\
+    let released = "PRAGMA journal_mode = DELETE;\nPRAGMA main.synchronous(OFF);\nPRAGMA \
+                    busy_timeout = 5;\nPRAGMA encoding = 'UTF-16';\n\
+                    PRAGMA locking_mode = EXCLUSIVE;\nBEGIN;\nCREATE TABLE of_before (x);\nINSERT \
+                    INTO of_before VALUES (7);\nCOMMIT;\n\
                     PRAGMA wal_checkpoint(TRUNCATE);\nVACUUM;\n";
-    let device = TestDevice::empty(40).key("adopted_up_to = 5").file(("V5__before.sql", released));
+    let device =
+        TestDevice::empty(40).key("baseline_version = 5").file(("V5__before.sql", released));
     let done = device.run(&["run"]);
     assert_eq!(done.exit, "0", "{}", done.stderr);
     for left_out in ["PRAGMA journal_mode = DELETE", "PRAGMA main.synchronous(OFF)", "VACUUM"] {

@@ -1,4 +1,5 @@
-//! Owns the dump of one run: what was planned, how it ended, what stands there now, what was touched, what comes next.
+//! Owns the dump of one run: what was planned, how it ended, what stands there now, what was
+//! touched, what comes next.
 //! Promises: one checker for every test; a line `wrong:` for everything that no run may do.
 //! Never judges by the program's own words where a file can be looked at.
 

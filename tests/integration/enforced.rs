@@ -1,5 +1,7 @@
-//! Owns the tests of migrations that run with foreign keys enforced: `foreign-keys = enforced`, and `adopted_foreign_keys`.
-//! Promises: rows and children are those that plain SQLite leaves with its own enforcement on, at every pace; a violation changes nothing.
+//! Owns the tests of migrations that run with foreign keys enforced: `foreign-keys = enforced`, and
+//! `baseline_foreign_keys`.
+//! Promises: rows and children are those that plain SQLite leaves with its own enforcement on, at
+//! every pace; a violation changes nothing.
 //! Never relies on enforcement in a file that does not ask for it.
 
 use crate::boundaries::{judge, new_device, Catalogue, PACES};
@@ -9,34 +11,45 @@ use refinery::{Migration, Report, Runner};
 use rusqlite::Connection;
 
 const FIRST: &str = "\
-CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT UNIQUE, above REFERENCES sensor(id) ON DELETE CASCADE);
-CREATE TABLE reading(id INTEGER PRIMARY KEY, sensor INTEGER REFERENCES sensor(id) ON DELETE CASCADE, value);
-CREATE TABLE label(id INTEGER PRIMARY KEY, name TEXT REFERENCES sensor(name) ON UPDATE CASCADE ON DELETE SET NULL);
-CREATE TABLE visit(id INTEGER PRIMARY KEY, sensor INTEGER REFERENCES sensor(id) DEFERRABLE INITIALLY DEFERRED);
+                     CREATE TABLE sensor(id INTEGER PRIMARY KEY, name TEXT UNIQUE, above \
+                     REFERENCES sensor(id) ON DELETE CASCADE);
+CREATE TABLE reading(id INTEGER PRIMARY KEY, sensor INTEGER REFERENCES sensor(id) ON DELETE \
+                     CASCADE, value);
+CREATE TABLE label(id INTEGER PRIMARY KEY, name TEXT REFERENCES sensor(name) ON UPDATE CASCADE ON \
+                     DELETE SET NULL);
+CREATE TABLE visit(id INTEGER PRIMARY KEY, sensor INTEGER REFERENCES sensor(id) DEFERRABLE \
+                     INITIALLY DEFERRED);
 CREATE TABLE seal(sensor INTEGER REFERENCES sensor(id) ON DELETE RESTRICT);
 CREATE TABLE log(id INTEGER PRIMARY KEY, word, number);
-CREATE TRIGGER reading_gone AFTER DELETE ON reading BEGIN INSERT INTO log(word, number) VALUES ('gone', old.id); END;
+CREATE TRIGGER reading_gone AFTER DELETE ON reading BEGIN INSERT INTO log(word, number) VALUES \
+                     ('gone', old.id); END;
 INSERT INTO sensor VALUES (1, 'attic', NULL), (2, 'barn', 1), (3, 'cellar', NULL), (4, 'deck', 3);
 INSERT INTO reading(sensor, value) VALUES (1, 10), (2, 20), (3, 30), (4, 40);
 INSERT INTO label(name) VALUES ('attic'), ('barn'), ('deck');
 INSERT INTO seal VALUES (4);";
 
-const ROWS: &str = "INSERT INTO sensor VALUES (5, 'entry', 1), (6, 'field', NULL); INSERT INTO reading(sensor, value) VALUES (5, 50), (6, 60); INSERT INTO label(name) VALUES ('entry'), ('field');";
+const ROWS: &str = "INSERT INTO sensor VALUES (5, 'entry', 1), (6, 'field', NULL); INSERT INTO \
+                    reading(sensor, value) VALUES (5, 50), (6, 60); INSERT INTO label(name) VALUES \
+                    ('entry'), ('field');";
 
 /// Each relies on an action, or on violations that wait.
 const ENFORCED: [&str; 7] = [
     "DELETE FROM sensor WHERE id = 1;",
     "UPDATE sensor SET name = upper(name);",
     "REPLACE INTO sensor(id, name, above) VALUES (2, 'bridge', NULL);",
-    "INSERT INTO visit(sensor) VALUES (9); INSERT INTO sensor(id, name, above) VALUES (9, 'ninth', NULL);",
-    "PRAGMA defer_foreign_keys = ON; INSERT INTO reading(sensor) VALUES (9); INSERT INTO sensor(id, name, above) VALUES (9, 'ninth', NULL);",
+    "INSERT INTO visit(sensor) VALUES (9); INSERT INTO sensor(id, name, above) VALUES (9, 'ninth', \
+     NULL);",
+    "PRAGMA defer_foreign_keys = ON; INSERT INTO reading(sensor) VALUES (9); INSERT INTO \
+     sensor(id, name, above) VALUES (9, 'ninth', NULL);",
     "DELETE FROM seal; DROP TABLE seal; DELETE FROM sensor WHERE name LIKE 'd%' OR name LIKE 'f%';",
-    "SAVEPOINT s; DELETE FROM sensor WHERE id = 2; ROLLBACK TO s; DELETE FROM sensor WHERE name = 'entry'; RELEASE s;",
+    "SAVEPOINT s; DELETE FROM sensor WHERE id = 2; ROLLBACK TO s; DELETE FROM sensor WHERE name = \
+     'entry'; RELEASE s;",
 ];
 
 /// A rebuild, with foreign keys on, would take the children along.
 const REBUILD: &str = "\
-CREATE TABLE sensor_new(id INTEGER PRIMARY KEY, name TEXT UNIQUE, above REFERENCES sensor(id) ON DELETE CASCADE, place TEXT DEFAULT '');
+                       CREATE TABLE sensor_new(id INTEGER PRIMARY KEY, name TEXT UNIQUE, above \
+                       REFERENCES sensor(id) ON DELETE CASCADE, place TEXT DEFAULT '');
 INSERT INTO sensor_new(id, name, above) SELECT id, name, above FROM sensor;
 DROP TABLE sensor;
 ALTER TABLE sensor_new RENAME TO sensor;";
@@ -64,7 +77,9 @@ fn actions_fire_in_the_file_that_asks_for_them_and_in_no_other() {
     }
     let both = [FIRST, &enforced(ENFORCED[0]), &enforced(ENFORCED[2]), REBUILD];
     alike(&Catalogue { rows: ROWS.into(), ..Catalogue::of(&both) });
-    let outside = "-- bootmigrate: no-transaction\n-- bootmigrate: foreign-keys = enforced\nDELETE FROM sensor WHERE id = 1; VACUUM;";
+    let outside =
+        "-- bootmigrate: no-transaction\n-- bootmigrate: foreign-keys = enforced\nDELETE FROM \
+         sensor WHERE id = 1; VACUUM;";
     alike(&Catalogue { rows: ROWS.into(), ..Catalogue::of(&[FIRST, outside, REBUILD]) });
 }
 
@@ -130,7 +145,7 @@ fn files_of_before_end_as_they_did_with_refinery() {
         let _: Report = runner(1).run(&mut plain).unwrap();
         plain.execute_batch(ROWS).unwrap();
         runner(3).run(&mut plain).unwrap();
-        let keys = ["adopted_foreign_keys = \"enforced\"".to_owned()];
+        let keys = ["baseline_foreign_keys = \"enforced\"".to_owned()];
         let catalogue = Catalogue {
             adopted: true,
             rows: ROWS.into(),
@@ -156,7 +171,8 @@ fn files_of_before_end_as_they_did_with_refinery() {
 #[test]
 fn an_older_firmware_builds_its_schema_with_it() {
     let waits = enforced(
-        "CREATE TABLE two(a);\nINSERT INTO visit(sensor) VALUES (9);\nINSERT INTO sensor(id, name, above) VALUES (9, 'ninth', NULL);",
+        "CREATE TABLE two(a);\nINSERT INTO visit(sensor) VALUES (9);\nINSERT INTO sensor(id, name, \
+         above) VALUES (9, 'ninth', NULL);",
     );
     let mut catalogue = Catalogue::of(&[FIRST, &waits, "CREATE TABLE three(a);"]);
     catalogue.downs.push(("V3__file.sql".into(), "DROP TABLE three;".into()));

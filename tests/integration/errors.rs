@@ -1,4 +1,5 @@
-//! Owns the transcripts: each error that an operator can cause, its exit code and its sentence, word by word.
+//! Owns the transcripts: each error that an operator can cause, its exit code and its sentence,
+//! word by word.
 //! Promises: the folder is byte for byte as it was, times too, after every one of them.
 //! Never shortens what was said: standard error is compared whole.
 
@@ -209,7 +210,7 @@ fn tables_without_a_history() {
     transcript(
         &foreign(TestDevice::empty(41), ""),
         expect![[r#"
-            settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db settings --from TOOL`. [BM-16 settings ?>41]
+            settings: it has 2 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `baseline`, or run `bootmigrate baseline --db settings --from TOOL`. [BM-16 settings ?>41]
             exit 16, touched nothing
         "#]],
     );
@@ -220,7 +221,12 @@ fn history_that_is_malformed() {
     // refinery panics on such a row.
     let device = TestDevice::at(40).firmware(41).after(|device| {
         let connection = Connection::open(device.main()).unwrap();
-        connection.execute_batch("UPDATE refinery_schema_history SET applied_on = 'yesterday', checksum = 'x' WHERE version = 20").unwrap();
+        connection
+            .execute_batch(
+                "UPDATE refinery_schema_history SET applied_on = 'yesterday', checksum = 'x' WHERE \
+                 version = 20",
+            )
+            .unwrap();
     });
     transcript(
         &device,

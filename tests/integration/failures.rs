@@ -1,5 +1,6 @@
 //! Owns the tests of migrations that fail, and of databases that this firmware cannot serve.
-//! Promises: the database stands as it was, and the sentence names file, line, column and statement.
+//! Promises: the database stands as it was, and the sentence names file, line, column and
+//! statement.
 //! Never ends with a loss.
 
 use crate::device::TestDevice;
@@ -95,7 +96,11 @@ fn violations_that_were_there_before_stop_nothing() {
 
 #[test]
 fn an_expectation_that_does_not_hold_fails() {
-    let file = ("V41__wish.sql", "-- bootmigrate: expect = SELECT 1 FROM parent WHERE id > 1999\nUPDATE parent SET reading = 0;\n");
+    let file = (
+        "V41__wish.sql",
+        "-- bootmigrate: expect = SELECT 1 FROM parent WHERE id > 1999\nUPDATE parent SET reading \
+         = 0;\n",
+    );
     check(
         TestDevice::at(40).firmware(40).file(file),
         "run",
@@ -254,12 +259,12 @@ fn run_migrations_no_with_nothing_pending() {
 }
 
 #[test]
-fn newer_database_is_newer_whatever_changed_text_says() {
+fn newer_database_is_newer_whatever_on_checksum_mismatch_says() {
     let device = TestDevice::at(42)
         .firmware(41)
         .without("V20__children.sql")
         .file(("V20__children.sql", "SELECT 1;\n"))
-        .key("changed_text = \"warn\"");
+        .key("on_checksum_mismatch = \"warn\"");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "12", "{}", ran.stderr);
     assert!(!device.root().join("run/bootmigrate/ready/settings").exists());

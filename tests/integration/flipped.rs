@@ -1,11 +1,13 @@
-//! Owns the tests of somebody who replaces a file or a folder between our look and our use, thousands of times in a run.
-//! Promises: whatever the run says, not a byte outside is changed, and nothing of it is copied to where he can read it; the rounds are counted.
+//! Owns the tests of somebody who replaces a file or a folder between our look and our use,
+//! thousands of times in a run.
+//! Promises: whatever the run says, not a byte outside is changed, and nothing of it is copied to
+//! where he can read it; the rounds are counted.
 //! Never relies on `fs.protected_*`: root exchanges the names.
 
 use crate::device::HOME;
 use crate::oracle;
+use crate::planted::{link, Device};
 use crate::program::rounds;
-use crate::strangers::{link, Device};
 use rusqlite::Connection;
 use rustix::fs::{renameat_with, RenameFlags, CWD};
 use std::fs;
@@ -18,7 +20,8 @@ const STATE: &str = ".bootmigrate/settings.db";
 const EXCHANGES: usize = 10_000;
 /// Runs that they must meet.
 const RUNS: usize = 60;
-/// Runs after which the exchanges must be enough: a run takes milliseconds, an exchange microseconds.
+/// Runs after which the exchanges must be enough: a run takes milliseconds, an exchange
+/// microseconds.
 const RUNS_MAX: usize = 600;
 /// A row that root alone may read.
 const SECRET: &str = "SECRETROW";

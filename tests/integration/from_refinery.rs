@@ -1,5 +1,7 @@
-//! Owns the test of `examples/from_refinery`: a product with refinery's own macro, built as it stands in a repository of its own.
-//! Promises: refinery itself writes the database that is taken over, and reads the one that is left.
+//! Owns the test of `examples/from_refinery`: a product with refinery's own macro, built as it
+//! stands in a repository of its own.
+//! Promises: refinery itself writes the database that is taken over, and reads the one that is
+//! left.
 //! Never uses the network: what it compiles is what these tests were compiled of.
 
 use crate::oracle;

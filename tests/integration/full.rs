@@ -1,5 +1,7 @@
-//! Owns the tests of a file system that fills up at every point of a run: before, within and after each write.
-//! Promises: a real file system, filled to the last byte after each write-like call in turn, while the program stands still.
+//! Owns the tests of a file system that fills up at every point of a run: before, within and after
+//! each write.
+//! Promises: a real file system, filled to the last byte after each write-like call in turn, while
+//! the program stands still.
 //! Never accepts a purge, a half, or a word like "corrupt" for a disk that is full.
 
 use crate::device::{copy_tree, TestDevice};
@@ -31,7 +33,8 @@ fn reset(device: &TestDevice, template: &TestDevice) {
     copy_tree(&template.home(), &device.home());
 }
 
-/// After each call in turn the disk is full: the run ends old with 14 or new; with room again the next boot ends new.
+/// After each call in turn the disk is full: the run ends old with 14 or new; with room again the
+/// next boot ends new.
 #[track_caller]
 fn full_at_every_call(template: &TestDevice, device: &TestDevice, sweep: &Sweep) {
     let old = oracle::content(&template.main()).unwrap();
@@ -114,7 +117,7 @@ fn full_at_every_call_of_a_replace() {
     let no_row_is_kept = TestDevice::empty(40)
         .key("kind = \"rebuildable\"")
         .key("on_failure = \"restore\"")
-        .key("copy = \"auto\"");
+        .key("snapshot = \"auto\"");
     let device = no_row_is_kept.file(UNIQUE_BADGE).on(|at, _| Mount::tmpfs(at, KIB));
     let goal = oracle::fresh(&device.firmware_folder(), "settings").unwrap();
     let sweep = Sweep { arguments: &["run", "--purge-and-retry"], goal, goal_exit: "11" };

@@ -1,5 +1,7 @@
-//! Owns catalogues made by dice: what migrations do to tables, and what they leave in a connection, in any order.
-//! Promises: the same seed makes the same catalogue; plain SQLite runs each of its files, and finds nothing broken after any.
+//! Owns catalogues made by dice: what migrations do to tables, and what they leave in a connection,
+//! in any order.
+//! Promises: the same seed makes the same catalogue; plain SQLite runs each of its files, and finds
+//! nothing broken after any.
 //! Never runs the program under test.
 
 use crate::boundaries::{apply, Catalogue};
@@ -12,12 +14,15 @@ use std::path::Path;
 const TRIES_MAX: usize = 40;
 
 const FIRST: &str = "\
-CREATE TABLE sensor(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, place TEXT);
+                     CREATE TABLE sensor(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, place \
+                     TEXT);
 CREATE TABLE reading(id INTEGER PRIMARY KEY, sensor INTEGER REFERENCES sensor(id), value);
 CREATE TABLE log(id INTEGER PRIMARY KEY, word, number);
-CREATE TRIGGER sensor_gone AFTER DELETE ON sensor BEGIN INSERT INTO log(word, number) VALUES ('gone', old.id); END;
+CREATE TRIGGER sensor_gone AFTER DELETE ON sensor BEGIN INSERT INTO log(word, number) VALUES \
+                     ('gone', old.id); END;
 CREATE VIEW names AS SELECT id, name FROM sensor;
-INSERT INTO sensor(name, place) VALUES ('Attic', 'a'), ('apple', 'b'), ('Barn', 'c'), ('cellar', 'd'), ('Alley', 'e');
+INSERT INTO sensor(name, place) VALUES ('Attic', 'a'), ('apple', 'b'), ('Barn', 'c'), ('cellar', \
+                     'd'), ('Alley', 'e');
 INSERT INTO reading(sensor, value) VALUES (1, 10), (2, 20), (3, 30);";
 
 /// SplitMix64.
@@ -58,7 +63,10 @@ fn tables(path: &Path) -> Vec<Table> {
 /// Those with a key alone, too.
 fn all_tables(path: &Path) -> Vec<Table> {
     let connection = Connection::open(path).unwrap();
-    let sql = format!("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite%' AND name <> '{HISTORY}' ORDER BY 1");
+    let sql = format!(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT \
+         LIKE 'sqlite%' AND name <> '{HISTORY}' ORDER BY 1"
+    );
     let names: Vec<String> = connection
         .prepare(&sql)
         .and_then(|mut found| found.query_map([], |row| row.get(0))?.collect())
@@ -108,30 +116,61 @@ fn change(dice: &mut Dice, all: &[Table], number: &mut usize) -> String {
     let (t, c) = (&table.name, dice.of(&table.columns));
     let (u, d) = (&other.name, dice.of(&other.columns));
     match dice.below(24) {
-        0 => format!("CREATE TABLE made{n}(id INTEGER PRIMARY KEY, a TEXT, b); INSERT INTO made{n}(a, b) VALUES ('Ant', {n}), ('bee', 2);"),
+        0 => format!(
+            "CREATE TABLE made{n}(id INTEGER PRIMARY KEY, a TEXT, b); INSERT INTO made{n}(a, b) \
+             VALUES ('Ant', {n}), ('bee', 2);"
+        ),
         1 => format!("ALTER TABLE {t} ADD COLUMN more{n} DEFAULT 'm';"),
         2 => format!("ALTER TABLE {t} RENAME TO {t}_{n};"),
         3 => format!("ALTER TABLE {t} RENAME COLUMN {c} TO {c}_{n};"),
         4 => format!("ALTER TABLE {t} DROP COLUMN {c};"),
         5 => format!("CREATE INDEX index{n} ON {t}({c});"),
         6 => format!("CREATE VIEW view{n} AS SELECT {c} AS seen FROM {t};"),
-        7 => format!("CREATE TRIGGER trigger{n} AFTER {} ON {t} BEGIN INSERT INTO log(word, number) VALUES ('{t}', {n}); END;", dice.of(&["INSERT", "UPDATE", "DELETE"])),
+        7 => format!(
+            "CREATE TRIGGER trigger{n} AFTER {} ON {t} BEGIN INSERT INTO log(word, number) VALUES \
+             ('{t}', {n}); END;",
+            dice.of(&["INSERT", "UPDATE", "DELETE"])
+        ),
         8 => format!("INSERT INTO {t}({c}) VALUES ('Axe'), ('axe'), (NULL);"),
         9 => format!("UPDATE {t} SET {c} = coalesce({c}, '') || '{n}' WHERE rowid % 2 = 0;"),
         10 => format!("DELETE FROM {t} WHERE rowid % 5 = 0;"),
         11 => format!("INSERT INTO {t}({c}) SELECT {d} FROM {u} LIMIT 20;"),
         12 => format!("CREATE TABLE copy{n} AS SELECT {t}.{c}, {t}.rowid AS r FROM {t};"),
         13 => format!("REPLACE INTO {t}(rowid, {c}) VALUES (1, 'replaced'), (3, 'replaced');"),
-        14 => format!("CREATE VIRTUAL TABLE words{n} USING {}(word); INSERT INTO words{n} SELECT {c} FROM {t}; DELETE FROM words{n} WHERE rowid = 2;", dice.of(&["fts5", "fts4"])),
-        15 => format!("CREATE VIRTUAL TABLE box{n} USING rtree(id, low, high); INSERT INTO box{n} SELECT rowid, rowid, rowid + 1 FROM {t};"),
-        16 => "INSERT INTO log(word, number) VALUES ('rowid', last_insert_rowid()); INSERT INTO log(word, number) SELECT 'changes', changes();".into(),
+        14 => format!(
+            "CREATE VIRTUAL TABLE words{n} USING {}(word); INSERT INTO words{n} SELECT {c} FROM \
+             {t}; DELETE FROM words{n} WHERE rowid = 2;",
+            dice.of(&["fts5", "fts4"])
+        ),
+        15 => format!(
+            "CREATE VIRTUAL TABLE box{n} USING rtree(id, low, high); INSERT INTO box{n} SELECT \
+             rowid, rowid, rowid + 1 FROM {t};"
+        ),
+        16 => "INSERT INTO log(word, number) VALUES ('rowid', last_insert_rowid()); INSERT INTO \
+               log(word, number) SELECT 'changes', changes();"
+            .into(),
         17 => format!("UPDATE {t} SET {c} = {c} || '!' WHERE {c} LIKE 'A%';"),
-        18 => "UPDATE sqlite_sequence SET seq = seq + 10 WHERE name = (SELECT min(name) FROM sqlite_sequence);".into(),
-        19 => format!("SAVEPOINT s; UPDATE {t} SET {c} = 'undone'; ROLLBACK TO s; UPDATE {u} SET {d} = 'done' WHERE rowid = 2; RELEASE s;"),
-        20 => format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO {t}({c}) SELECT hex(zeroblob(200)) FROM n;"),
-        21 => format!("CREATE TABLE new{n}(id INTEGER PRIMARY KEY, {c}, extra); INSERT INTO new{n}(id, {c}) SELECT rowid, {c} FROM {t}; DROP TABLE {t}; ALTER TABLE new{n} RENAME TO {t};"),
-        22 => format!("CREATE TABLE child{n}(id INTEGER PRIMARY KEY, a REFERENCES sensor(id)); INSERT INTO child{n}(a) SELECT id FROM sensor;"),
-        _ => "INSERT INTO log(word, number) SELECT 'at', user_version FROM pragma_user_version;".into(),
+        18 => "UPDATE sqlite_sequence SET seq = seq + 10 WHERE name = (SELECT min(name) FROM \
+               sqlite_sequence);"
+            .into(),
+        19 => format!(
+            "SAVEPOINT s; UPDATE {t} SET {c} = 'undone'; ROLLBACK TO s; UPDATE {u} SET {d} = \
+             'done' WHERE rowid = 2; RELEASE s;"
+        ),
+        20 => format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT \
+             INTO {t}({c}) SELECT hex(zeroblob(200)) FROM n;"
+        ),
+        21 => format!(
+            "CREATE TABLE new{n}(id INTEGER PRIMARY KEY, {c}, extra); INSERT INTO new{n}(id, {c}) \
+             SELECT rowid, {c} FROM {t}; DROP TABLE {t}; ALTER TABLE new{n} RENAME TO {t};"
+        ),
+        22 => format!(
+            "CREATE TABLE child{n}(id INTEGER PRIMARY KEY, a REFERENCES sensor(id)); INSERT INTO \
+             child{n}(a) SELECT id FROM sensor;"
+        ),
+        _ => "INSERT INTO log(word, number) SELECT 'at', user_version FROM pragma_user_version;"
+            .into(),
     }
 }
 
@@ -140,23 +179,49 @@ fn leaving(dice: &mut Dice, all: &[Table]) -> String {
     let table = dice.of(all);
     let (t, columns) = (&table.name, table.columns.join(", "));
     match dice.below(18) {
-        0 => format!("CREATE TEMP TABLE {t}(id INTEGER PRIMARY KEY, {columns}); INSERT INTO temp.{t} DEFAULT VALUES;"),
-        1 => format!("CREATE TEMP VIEW {t} AS SELECT 1 AS id, {};", table.columns.iter().map(|c| format!("2 AS {c}")).collect::<Vec<_>>().join(", ")),
-        2 => format!("CREATE TEMP TRIGGER t BEFORE INSERT ON main.{t} BEGIN SELECT raise(IGNORE); END;"),
+        0 => format!(
+            "CREATE TEMP TABLE {t}(id INTEGER PRIMARY KEY, {columns}); INSERT INTO temp.{t} \
+             DEFAULT VALUES;"
+        ),
+        1 => format!(
+            "CREATE TEMP VIEW {t} AS SELECT 1 AS id, {};",
+            table.columns.iter().map(|c| format!("2 AS {c}")).collect::<Vec<_>>().join(", ")
+        ),
+        2 => format!(
+            "CREATE TEMP TRIGGER t BEFORE INSERT ON main.{t} BEGIN SELECT raise(IGNORE); END;"
+        ),
         3 => format!("CREATE TEMP TRIGGER t AFTER UPDATE ON main.{t} BEGIN DELETE FROM log; END;"),
-        4 => "CREATE TEMP TABLE mine(id INTEGER PRIMARY KEY AUTOINCREMENT, a); INSERT INTO mine(a) VALUES (1), (2);".into(),
+        4 => {
+            "CREATE TEMP TABLE mine(id INTEGER PRIMARY KEY AUTOINCREMENT, a); INSERT INTO mine(a) \
+             VALUES (1), (2);"
+                .into()
+        }
         5 => format!("CREATE VIRTUAL TABLE temp.{t} USING fts5({columns}); ANALYZE temp;"),
-        6 => format!("CREATE TEMP TABLE keep AS SELECT count(*) AS rows FROM {t}; INSERT INTO log(word, number) SELECT 'kept', rows FROM keep;"),
-        7 => format!("CREATE TEMP TABLE p(id PRIMARY KEY); CREATE TEMP TABLE q(a REFERENCES p(id)); INSERT INTO p SELECT rowid FROM {t}; INSERT INTO q SELECT id FROM p;"),
+        6 => format!(
+            "CREATE TEMP TABLE keep AS SELECT count(*) AS rows FROM {t}; INSERT INTO log(word, \
+             number) SELECT 'kept', rows FROM keep;"
+        ),
+        7 => format!(
+            "CREATE TEMP TABLE p(id PRIMARY KEY); CREATE TEMP TABLE q(a REFERENCES p(id)); INSERT \
+             INTO p SELECT rowid FROM {t}; INSERT INTO q SELECT id FROM p;"
+        ),
         8 => "PRAGMA legacy_alter_table = ON;".into(),
         9 => "PRAGMA case_sensitive_like = ON;".into(),
         10 => "PRAGMA recursive_triggers = ON;".into(),
         11 => "PRAGMA reverse_unordered_selects = ON;".into(),
         12 => "PRAGMA short_column_names = OFF; PRAGMA full_column_names = ON;".into(),
         13 => "PRAGMA max_page_count = 1;".into(),
-        14 => "PRAGMA count_changes = ON; PRAGMA defer_foreign_keys = ON; PRAGMA automatic_index = OFF;".into(),
-        15 => "PRAGMA secure_delete = FAST; PRAGMA cache_size = 5; PRAGMA cell_size_check = ON; PRAGMA analysis_limit = 3;".into(),
-        16 => "INSERT INTO log(id, word) VALUES ((SELECT coalesce(max(id), 0) + 1000 FROM log), 'far'); DELETE FROM {t} WHERE rowid = 4;".into(),
+        14 => {
+            "PRAGMA count_changes = ON; PRAGMA defer_foreign_keys = ON; PRAGMA automatic_index = \
+             OFF;"
+                .into()
+        }
+        15 => "PRAGMA secure_delete = FAST; PRAGMA cache_size = 5; PRAGMA cell_size_check = ON; \
+               PRAGMA analysis_limit = 3;"
+            .into(),
+        16 => "INSERT INTO log(id, word) VALUES ((SELECT coalesce(max(id), 0) + 1000 FROM log), \
+               'far'); DELETE FROM {t} WHERE rowid = 4;"
+            .into(),
         _ => format!("ANALYZE; UPDATE {t} SET {} = 'last';", table.columns[0]),
     }
 }
@@ -208,7 +273,8 @@ pub fn catalogue(seed: u64) -> Catalogue {
     let mut dice = Dice(seed);
     let folder = tempfile::tempdir().unwrap();
     let plain = ["rows", "nothing"].map(|name| folder.path().join(name));
-    let rows = "INSERT INTO sensor(name, place) VALUES ('Deck', 'x'), ('ash', 'y'); INSERT INTO reading(sensor, value) VALUES (6, 60);";
+    let rows = "INSERT INTO sensor(name, place) VALUES ('Deck', 'x'), ('ash', 'y'); INSERT INTO \
+                reading(sensor, value) VALUES (6, 60);";
     for path in &plain {
         apply(path, &format!("CREATE TABLE {HISTORY}(version int4 PRIMARY KEY)"), None).unwrap();
         apply(path, FIRST, None).unwrap();

@@ -1,5 +1,7 @@
-//! Owns the tests of an application in C, `examples/waits_until_ready.c`, which knows nothing of bootmigrate but its ready file.
-//! Promises: compiled by the test with the machine's `cc`; what it opens is seen by its system calls.
+//! Owns the tests of an application in C, `examples/waits_until_ready.c`, which knows nothing of
+//! bootmigrate but its ready file.
+//! Promises: compiled by the test with the machine's `cc`; what it opens is seen by its system
+//! calls.
 //! Never waits for a time: the application waits, and is ended where nothing will come.
 
 use crate::device::TestDevice;
@@ -98,7 +100,11 @@ fn an_application_in_c_waits_for_the_boot() {
 
 #[test]
 fn an_application_in_c_stays_away_from_a_migration_that_failed() {
-    let bad = ("V40__stamp.sql", "ALTER TABLE child ADD COLUMN changes INTEGER;\nINSERT INTO child (id) SELECT id FROM child;\n");
+    let bad = (
+        "V40__stamp.sql",
+        "ALTER TABLE child ADD COLUMN changes INTEGER;\nINSERT INTO child (id) SELECT id FROM \
+         child;\n",
+    );
     let device = TestDevice::at(30).firmware(40).file(bad);
     let program = compiled(&device);
     let old = oracle::content(&device.main()).unwrap();

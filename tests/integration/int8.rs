@@ -1,5 +1,7 @@
-//! Owns the tests of 64-bit versions: refinery's feature `int8-versions`, its databases and ours, and the histories in between.
-//! Promises: refinery itself, built with that feature, writes what is taken over and judges what is left.
+//! Owns the tests of 64-bit versions: refinery's feature `int8-versions`, its databases and ours,
+//! and the histories in between.
+//! Promises: refinery itself, built with that feature, writes what is taken over and judges what is
+//! left.
 //! Never computes a checksum.
 
 use crate::device::{populate, TestDevice};
@@ -88,7 +90,8 @@ fn wanted(device: &TestDevice, from: i64) -> Content {
     oracle::read(&connection).unwrap()
 }
 
-/// The versions that this refinery reads, all of its rules kept and nothing left to do; else its complaint.
+/// The versions that this refinery reads, all of its rules kept and nothing left to do; else its
+/// complaint.
 fn judged(device: &TestDevice) -> Result<Vec<i64>, String> {
     let copy = oracle::Copy::of(&device.main()).unwrap();
     let mut connection = Int8(copy.open());
@@ -187,10 +190,11 @@ fn the_first_long_version_brings_a_32_bit_history_to_64_bits() {
         ends(&device, INT4, &content, &[10, 20, 30, version]);
     }
     // A row whose text differs stays as it is: what was applied nobody knows.
-    let device = TestDevice::at(30).file(WIFI).key("changed_text = \"warn\"").after(|device| {
-        let sql = "UPDATE refinery_schema_history SET checksum = '7' WHERE version = 20";
-        Connection::open(device.main()).unwrap().execute(sql, []).unwrap();
-    });
+    let device =
+        TestDevice::at(30).file(WIFI).key("on_checksum_mismatch = \"warn\"").after(|device| {
+            let sql = "UPDATE refinery_schema_history SET checksum = '7' WHERE version = 20";
+            Connection::open(device.main()).unwrap().execute(sql, []).unwrap();
+        });
     let content = wanted(&device, 30);
     assert_eq!(boot(&device).0, "0");
     assert_eq!(oracle::content(&device.main()), Ok(content));
@@ -252,7 +256,12 @@ fn another_text_is_found_in_a_64_bit_history_too() {
     let content = oracle::content(&device.main()).unwrap();
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "21", "{}", ran.stderr);
-    expect!["settings: the text of settings/V20240101120000__wifi.sql differs from what was applied; nothing was changed. Next: build the firmware with the migrations that this database was made by. [BM-21 settings ?>20240101120000]"].assert_eq(ran.stderr.lines().next().unwrap());
+    expect![
+        "settings: the text of settings/V20240101120000__wifi.sql differs from what was applied; \
+         nothing was changed. Next: build the firmware with the migrations that this database was \
+         made by. [BM-21 settings ?>20240101120000]"
+    ]
+    .assert_eq(ran.stderr.lines().next().unwrap());
     assert_eq!(oracle::content(&device.main()), Ok(content));
 }
 
@@ -324,6 +333,14 @@ fn sqlites_own_version_cannot_be_ours_where_it_does_not_fit() {
     .unwrap();
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "2", "{}", ran.stderr);
-    assert!(ran.stderr.contains("in [databases.settings], user_version = \"ours\" cannot hold 20240101120000: SQLite's user_version has 32 bits; write user_version = \"product\", and read the version from refinery_schema_history"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(
+            "in [databases.settings], user_version = \"ours\" cannot hold 20240101120000: SQLite's \
+             user_version has 32 bits; write user_version = \"product\", and read the version from \
+             refinery_schema_history"
+        ),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(oracle::content(&device.main()), Ok(content));
 }

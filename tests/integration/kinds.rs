@@ -1,5 +1,7 @@
-//! Owns the tests of a name under which no regular file stands (FIFO, socket, device, folder, link), and of files that are too long.
-//! Promises: no run waits for what never comes: it ends with the right code and a sentence that names the file; the rows stay.
+//! Owns the tests of a name under which no regular file stands (FIFO, socket, device, folder,
+//! link), and of files that are too long.
+//! Promises: no run waits for what never comes: it ends with the right code and a sentence that
+//! names the file; the rows stay.
 //! Never reads a planted name itself.
 
 use crate::device::{copy_tree, TestDevice};
@@ -97,8 +99,8 @@ impl Template {
         copy_tree(&self.device.home(), &self.work.home());
     }
 
-    /// What stands under `name` (below the databases' folder) ends the run and is named; nothing is changed, and without it
-    /// the device goes on.
+    /// What stands under `name` (below the databases' folder) ends the run and is named; nothing is
+    /// changed, and without it the device goes on.
     #[track_caller]
     fn refused(&self, kind: Kind, name: &str, belongs: &str) {
         let moved = "nothing was changed. Next: move it away, or correct `path`, then run again";
@@ -313,7 +315,8 @@ fn long(length: usize, end: &str) -> String {
     format!("{}{end}", "#\n".repeat(length)).chars().skip(length * 2 + end.len() - length).collect()
 }
 
-/// The last line of a configuration counts, or the file is refused: a part is never taken for the whole.
+/// The last line of a configuration counts, or the file is refused: a part is never taken for the
+/// whole.
 #[test]
 fn a_configuration_at_its_limit() {
     let template = Template::new();
@@ -344,7 +347,8 @@ fn a_configuration_at_its_limit() {
 
 const SECRET: &str = "root:of-nobodys-concern";
 
-/// Where a run has told these words: standard output, standard error, and every file of the device but what was planted.
+/// Where a run has told these words: standard output, standard error, and every file of the device
+/// but what was planted.
 fn told(root: &Path, ran: &RunResult, words: &str) -> Vec<String> {
     let holds = |bytes: &[u8]| bytes.windows(words.len()).any(|found| found == words.as_bytes());
     let streams = [("standard output", &ran.stdout), ("standard error", &ran.stderr)];
@@ -467,4 +471,23 @@ fn other_files_beyond_their_limit() {
     .unwrap();
     let ran = template.work.run(&["doctor"]);
     assert!(ran.stdout.contains("(cut: reason.txt is longer)"), "{}", ran.stdout);
+}
+
+/// A sparse file takes no room, and its copy would take all of it.
+#[test]
+fn a_snapshot_that_is_far_longer_than_its_header_says_is_not_copied() {
+    let device = TestDevice::at(30).firmware(40);
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let long = device.state("settings").join("snapshots/v40-9.db");
+    fs::copy(device.main(), &long).unwrap();
+    fs::File::options().write(true).open(&long).unwrap().set_len(1 << 30).unwrap();
+    fs::write(device.main(), "no database at all").unwrap();
+    let ran = device.key("on_damage = [\"snapshot\"]").firmware(41).run(&["run"]);
+    let words = "snapshot v40-9 is not a good copy: the file is much longer than its header says";
+    assert!(ran.exit == "11" && ran.stderr.contains(words), "exit {}: {}", ran.exit, ran.stderr);
+    assert!(
+        ran.stderr.contains("lost: what was written after the snapshot of version 30"),
+        "{}",
+        ran.stderr
+    );
 }

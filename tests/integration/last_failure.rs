@@ -1,5 +1,7 @@
-//! Owns the tests of a failure that is kept: why the last try failed, after the tries are used up and across boots.
-//! Promises: each command and each format is asked; what is kept ends with a success, whoever brings it.
+//! Owns the tests of a failure that is kept: why the last try failed, after the tries are used up
+//! and across boots.
+//! Promises: each command and each format is asked; what is kept ends with a success, whoever
+//! brings it.
 //! Never reads the record itself.
 
 use crate::device::TestDevice;
@@ -179,20 +181,25 @@ fn the_other_slot_is_told_whose_failure_it_is() {
 
 #[test]
 fn a_failed_expectation_is_kept_without_its_row() {
-    let expect = "-- bootmigrate: expect = SELECT 'row ' || (id * 7919) FROM parent WHERE id = 5\nSELECT 1;\n";
-    let device = TestDevice::at(40).firmware(42).file(("V43__expect.sql", expect));
+    let expect = "-- bootmigrate: expect = SELECT 'row ' || (id * 7919) FROM parent WHERE id = \
+                  5\nSELECT 1;\n";
+    let device =
+        TestDevice::at(40).firmware(42).file(("V43__expect.sql", expect)).key("show_rows = true");
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "10");
-    says(&ran.stderr, &["`expect` must return no row and returned: 'row 39595'"]);
+    says(
+        &ran.stderr,
+        &["`expect` must return no row and returned one, and a row has: 'row 39595'"],
+    );
     says(
         &device.run(&["status"]).stdout,
-        &["`expect` must return no row and returned: (left out) [BM-10 settings 40>43 V43:1]"],
+        &["`expect` must return no row and returned one, and a row has: (content of a row, left out; see show_rows) [BM-10 settings 40>43 V43:1]"],
     );
     let record = fs::read(device.state("settings").join("record")).unwrap();
     let all =
         format!("{}{}", device.run(&["bundle", "-"]).stdout, String::from_utf8_lossy(&record));
     assert!(
-        all.contains("returned: (left out)") && !all.contains("row 39595"),
+        all.contains("a row has: (content of a row, left out") && !all.contains("row 39595"),
         "a row is in the bundle or in the record"
     );
 }
@@ -201,7 +208,10 @@ fn a_failed_expectation_is_kept_without_its_row() {
 fn what_is_kept_has_an_end_and_no_line_of_its_own() {
     let long = "é".repeat(3000);
     let sql = format!("SELECT RAISE_NO(1);\n-- {long}\n");
-    let broken = format!("CREATE TABLE \"{long}\n<0>kernel: forged\"(a);\nCREATE TABLE \"{long}\n<0>kernel: forged\"(a);\n{sql}");
+    let broken = format!(
+        "CREATE TABLE \"{long}\n<0>kernel: forged\"(a);\nCREATE TABLE \"{long}\n<0>kernel: \
+         forged\"(a);\n{sql}"
+    );
     let device = TestDevice::at(40).firmware(40).file(("V41__x.sql", &broken));
     for exit in ["10", "10", "10", "19"] {
         assert_eq!(device.run(&["run"]).exit, exit);

@@ -1,5 +1,7 @@
-//! Owns the tests of commands that look: status and plan, on healthy, read-only and full file systems.
-//! Promises: nothing is created or changed, not even under `/run`; the plan printed is the plan done.
+//! Owns the tests of commands that look: status and plan, on healthy, read-only and full file
+//! systems.
+//! Promises: nothing is created or changed, not even under `/run`; the plan printed is the plan
+//! done.
 //! Never runs anything between the look and the comparison.
 
 use crate::device::TestDevice;

@@ -1,4 +1,5 @@
-//! Owns trying the manual: every command of docs/manual.md, from top to bottom, in an empty folder, as a new user would.
+//! Owns trying the manual: every command of docs/manual.md, from top to bottom, in an empty folder,
+//! as a new user would.
 //! Promises: what stands below a command is what it printed; UPDATE_EXPECT=1 rewrites it.
 //! Never runs a block that does not begin with `$`.
 

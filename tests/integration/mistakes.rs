@@ -1,5 +1,6 @@
 //! Owns the table of bad input: each command with each way to get it wrong.
-//! Promises: one sentence on standard error, exit 2, and not one byte, time or name of the device changed, `/run` included.
+//! Promises: one sentence on standard error, exit 2, and not one byte, time or name of the device
+//! changed, `/run` included.
 //! Never lists a command that the help does not.
 
 use crate::device::TestDevice;
@@ -32,24 +33,43 @@ const MISTAKES: &[(&str, &str)] = &[
     ("migrate --all --to 41", "`migrate` takes only one of"),
     ("migrate --to forty", "--to forty is not a whole number"),
     ("migrate --to -1 --db settings", "--to -1 is not a whole number"),
-    ("migrate --to 20991231235959 --db settings", "version 20991231235959 is not one of this firmware's; there is 10"),
+    (
+        "migrate --to 20991231235959 --db settings",
+        "version 20991231235959 is not one of this firmware's; there is 10",
+    ),
     ("migrate --to 99999999999999999999 --db settings", "is not a whole number"),
     ("migrate --step 0 --db settings", "--step 0 does nothing"),
     ("migrate --to 41", "--to is about one database; name it with --db NAME"),
-    ("migrate --to 43 --db settings", "version 43 is not one of this firmware's; there is 10, 20, 30, 40, 41, 42"),
-    ("migrate --to 30 --db settings", "settings is at version 40, beyond 30; `bootmigrate rollback --db settings --to 30` goes down"),
+    (
+        "migrate --to 43 --db settings",
+        "version 43 is not one of this firmware's; there is 10, 20, 30, 40, 41, 42",
+    ),
+    (
+        "migrate --to 30 --db settings",
+        "settings is at version 40, beyond 30; `bootmigrate rollback --db settings --to 30` goes \
+         down",
+    ),
     ("migrate --to-exclusive 40 --db settings", "settings is at version 40, beyond 30"),
     ("rollback --to 30", "`rollback` needs --db NAME"),
     ("rollback --db settings", "`rollback` needs one of --to V or --step N"),
-    ("rollback --db settings --to 40", "settings is at version 40; below it this firmware knows 10, 20, 30"),
-    ("rollback --db settings --to 35", "settings is at version 40; below it this firmware knows 10, 20, 30"),
+    (
+        "rollback --db settings --to 40",
+        "settings is at version 40; below it this firmware knows 10, 20, 30",
+    ),
+    (
+        "rollback --db settings --to 35",
+        "settings is at version 40; below it this firmware knows 10, 20, 30",
+    ),
     ("rollback --db settings --step 4", "--step 4 would leave nothing"),
     ("rollback --db settings --all", "--all does not go with `rollback`"),
     ("data", "`data` needs another word"),
     ("data status --all", "--all does not go with `data status`"),
     ("data run", "`data run` needs one of --all, --step N or --to V"),
     ("data run --step 1", "--step and --to are about one database; name it with --db NAME"),
-    ("data run --db settings --to 7", "version 7 is not one of this firmware's data migrations of settings; there is none"),
+    (
+        "data run --db settings --to 7",
+        "version 7 is not one of this firmware's data migrations of settings; there is none",
+    ),
     ("data run --all --step 1", "`data run` takes only one of --all, --step N or --to V"),
     ("snapshot", "`snapshot` needs another word"),
     ("snapshot make", "`snapshot make` is not known"),
@@ -59,7 +79,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ("snapshot prune --to 3", "--to does not go with `snapshot prune`"),
     ("snapshot restore v1-1 --yes", "`snapshot restore` needs --db NAME"),
     ("snapshot restore v1-1 --db settings", "say --yes"),
-    ("snapshot restore v1-1 --db settings --yes", "v1-1 is neither a file nor a snapshot of settings; there is no snapshot"),
+    (
+        "snapshot restore v1-1 --db settings --yes",
+        "v1-1 is neither a file nor a snapshot of settings; there is no snapshot",
+    ),
     ("snapshot restore  --db settings --yes", "`snapshot restore` needs a SNAPSHOT"),
     ("snapshot restore --db settings --yes", "`snapshot restore` needs a SNAPSHOT"),
     ("quarantine", "`quarantine` needs another word"),
@@ -67,27 +90,42 @@ const MISTAKES: &[(&str, &str)] = &[
     ("quarantine list 2", "`2` is one word too many"),
     ("quarantine show 2", "`quarantine show` needs --db NAME"),
     ("quarantine show --db settings", "`quarantine show` needs a NUMBER"),
-    ("quarantine show two --db settings", "`two` is not a number; `bootmigrate quarantine list` shows them"),
+    (
+        "quarantine show two --db settings",
+        "`two` is not a number; `bootmigrate quarantine list` shows them",
+    ),
     ("quarantine show 2 --db settings", "quarantine/2 is not there; of settings there is nothing"),
     ("quarantine export 2 --db settings", "`quarantine export` needs a NUMBER and a DIR"),
     ("quarantine export 2 /nowhere", "`quarantine export` needs --db NAME"),
     ("quarantine export 2 /nowhere --db settings", "quarantine/2 is not there"),
     ("quarantine delete 2 --yes", "`quarantine delete` needs --db NAME"),
-    ("quarantine delete 2 --db settings", "`quarantine delete` removes these files for good; say --yes"),
+    (
+        "quarantine delete 2 --db settings",
+        "`quarantine delete` removes these files for good; say --yes",
+    ),
     ("quarantine delete 2 --db settings --yes", "quarantine/2 is not there"),
     ("quarantine restore 2 --yes", "`quarantine restore` needs --db NAME"),
-    ("quarantine restore 2 --db settings", "takes the database that stands there out of use; say --yes"),
+    (
+        "quarantine restore 2 --db settings",
+        "takes the database that stands there out of use; say --yes",
+    ),
     ("quarantine restore 2 --db settings --yes", "quarantine/2 is not there"),
     ("lost", "`lost` needs another word"),
     ("lost list --yes", "--yes does not go with `lost list`"),
     ("lost list lost_child", "`lost_child` is one word too many"),
     ("lost export lost_child --db settings", "`lost export` needs a TABLE and a FILE"),
     ("lost export lost_child /nowhere", "`lost export` needs --db NAME"),
-    ("lost export lost_child /nowhere --db settings", "lost_child is no table of rows that were put aside; of settings there is none"),
+    (
+        "lost export lost_child /nowhere --db settings",
+        "lost_child is no table of rows that were put aside; of settings there is none",
+    ),
     ("lost drop lost_child --db settings", "`lost drop` removes these rows for good; say --yes"),
     ("lost drop lost_child --yes", "`lost drop` needs --db NAME"),
     ("lost drop parent --db settings --yes", "parent is no table of rows that were put aside"),
-    ("lost drop refinery_schema_history --db settings --yes", "is no table of rows that were put aside"),
+    (
+        "lost drop refinery_schema_history --db settings --yes",
+        "is no table of rows that were put aside",
+    ),
     ("lost retry", "`lost retry` needs --db NAME"),
     ("lost retry child --db settings", "child is no table of rows that were put aside"),
     ("doctor settings", "`settings` is one word too many"),
@@ -96,17 +134,29 @@ const MISTAKES: &[(&str, &str)] = &[
     ("bundle /nowhere/at/all", "/nowhere/at/all"),
     ("bundle ", "`bundle` needs a FILE"),
     ("bundle a b", "`b` is one word too many"),
-    ("adopt --from sqlx", "`adopt` needs --db NAME"),
-    ("adopt --db settings --at twelve", "--at twelve is not a whole number"),
-    ("adopt --db settings --at 99", "--at 99 is not one of this firmware's versions; there is 10, 20, 30, 40, 41, 42"),
-    ("adopt --db settings --at 0", "--at 0 is not one of this firmware's versions"),
-    ("adopt --db settings --from sqlx --at 40", "--from and --at exclude each other"),
-    ("adopt --db settings --from mysql", "--from mysql is no tool that is known"),
+    ("baseline --from sqlx", "`baseline` needs --db NAME"),
+    ("baseline --db settings --at twelve", "--at twelve is not a whole number"),
+    (
+        "baseline --db settings --at 99",
+        "--at 99 is not one of this firmware's versions; there is 10, 20, 30, 40, 41, 42",
+    ),
+    ("baseline --db settings --at 0", "--at 0 is not one of this firmware's versions"),
+    ("baseline --db settings --from sqlx --at 40", "--from and --at exclude each other"),
+    ("baseline --db settings --from mysql", "--from mysql is no tool that is known"),
     ("mark-good now", "`now` is one word too many"),
     ("mark-good --yes", "--yes does not go with `mark-good`"),
     ("purge --db settings", "say --yes"),
     ("purge --yes", "`purge` needs --db NAME"),
     ("purge --db nothing --yes", "--db nothing is not configured"),
+    ("scrub settings", "`settings` is one word too many"),
+    ("scrub --db nothing", "--db nothing is not configured"),
+    ("salvage --into /nowhere", "`salvage` needs --db NAME"),
+    ("salvage --db settings", "`salvage` needs --into FILE, which must not be there yet"),
+    ("salvage --db settings --into", "--into needs a value"),
+    ("wipe --yes", "`wipe` needs --db NAME or --all: what goes must be named"),
+    ("wipe --all --db settings --yes", "--db and --all exclude each other"),
+    ("wipe --all --db settings", "--db and --all exclude each other"),
+    ("wipe --db nothing --yes", "--db nothing is not configured"),
 ];
 
 #[test]
@@ -186,10 +236,13 @@ const RIGHT: &[&str] = &[
     "lost drop --db settings --yes lost_child",
     "lost retry --db settings lost_child",
     "doctor",
+    "scrub",
     "bundle bundle.json",
     "mark-good",
-    "adopt --db settings --at 40",
+    "baseline --db settings --at 40",
     "purge --db settings --yes",
+    "salvage --db settings --into /nowhere",
+    "wipe --db settings --yes",
 ];
 
 /// The options that a help text has a line for, each with whether it takes a value.
@@ -260,7 +313,8 @@ fn an_option_of_another_command_is_refused() {
     let mut refusals = Refusals::of(device);
     let mut untried: Vec<&(String, bool)> = all.iter().collect();
     for (right, own) in &helps {
-        // Every pair of the two is the parser's own test; here each command, and each option, is refused by the program once or more.
+        // Every pair of the two is the parser's own test; here each command, and each option, is
+        // refused by the program once or more.
         let foreign = |one: &&(String, bool)| !own.contains(*one) && !general.contains(*one);
         let (option, value) =
             untried.iter().copied().find(foreign).or_else(|| all.iter().find(foreign)).unwrap();
@@ -311,7 +365,7 @@ fn every_command_refuses_a_wrong_configuration() {
             "[databases.settings]\nbusy_timeout_s = \"ten\"\n",
             "/etc/bootmigrate.toml:2:18: busy_timeout_s is text",
         ),
-        ("[databases.another]\npath = \"/var/lib/another.db\"\n", "/etc/bootmigrate.toml:1:"),
+        ("[databases.settings]\nversions = 64\n", "/etc/bootmigrate.toml:2:1: versions is decided"),
     ] {
         let device = TestDevice::at(40).firmware(42);
         let rows = oracle::content(&device.main());

@@ -143,7 +143,8 @@ impl Mount {
 pub fn fill(ballast: &Path) {
     let mut file = fs::OpenOptions::new().create(true).append(true).open(ballast).unwrap();
     let block = [0x55_u8; 65536];
-    // Delayed allocation: what was accepted becomes blocks at the sync, and what was kept back for them may be free again.
+    // Delayed allocation: what was accepted becomes blocks at the sync, and what was kept back for
+    // them may be free again.
     let mut before = u64::MAX;
     while file.metadata().unwrap().len() != before {
         before = file.metadata().unwrap().len();

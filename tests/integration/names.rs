@@ -1,5 +1,7 @@
-//! Owns the tests of a product's own name: help, usage, mistakes and advice can be typed as they stand, and `--version` says whose it is.
-//! Promises: the same program under another name; nothing that is on disk or in the configuration is called by it.
+//! Owns the tests of a product's own name: help, usage, mistakes and advice can be typed as they
+//! stand, and `--version` says whose it is.
+//! Promises: the same program under another name; nothing that is on disk or in the configuration
+//! is called by it.
 //! Never looks at how the name is found.
 
 use crate::device::TestDevice;

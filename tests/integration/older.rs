@@ -1,6 +1,9 @@
-//! Owns the older firmware: an earlier commit of this repository, named in `tests/slots-firmware.txt` and built beside the tests.
-//! Promises: built once, in a worktree below `target/`, with its own sources and its own lock file, without a network.
-//! Never falls back to the sources of today: where the commit is not there the test fails and says so.
+//! Owns the older firmware: an earlier commit of this repository, named in
+//! `tests/slots-firmware.txt` and built beside the tests.
+//! Promises: built once, in a worktree below `target/`, with its own sources and its own lock file,
+//! without a network.
+//! Never falls back to the sources of today: where the commit is not there the test fails and says
+//! so.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

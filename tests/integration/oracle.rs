@@ -1,4 +1,5 @@
-//! Owns the judgement of a database: rows by SQLite itself, history by the real refinery, files by bytes.
+//! Owns the judgement of a database: rows by SQLite itself, history by the real refinery, files by
+//! bytes.
 //! Promises: reads a private copy of the files, so that looking changes nothing on the device.
 //! Never calls the code under test.
 
@@ -39,7 +40,8 @@ pub fn beside(path: &Path, ending: &str) -> PathBuf {
 }
 
 impl Copy {
-    /// Copies the main file and its side files (never `-shm`: SQLite makes it again); `None` without a main file.
+    /// Copies the main file and its side files (never `-shm`: SQLite makes it again); `None`
+    /// without a main file.
     pub fn of(main: &Path) -> Option<Copy> {
         let folder = tempfile::tempdir().unwrap();
         let name = main.file_name().unwrap().to_string_lossy().into_owned();
@@ -71,8 +73,10 @@ pub fn content(main: &Path) -> Result<Content, String> {
 pub fn read(connection: &Connection) -> rusqlite::Result<Content> {
     let mut hasher = DefaultHasher::new();
     let own = "name NOT LIKE 'sqlite_%' AND tbl_name <> ?1 AND tbl_name NOT LIKE 'bootmigrate%'";
-    let mut schema =
-        connection.prepare(&format!("SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema WHERE {own} ORDER BY 1, 2"))?;
+    let mut schema = connection.prepare(&format!(
+        "SELECT type, name, tbl_name, coalesce(sql, '') FROM sqlite_schema WHERE {own} ORDER BY 1, \
+         2"
+    ))?;
     let objects: Vec<[String; 4]> = schema
         .query_map([HISTORY], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?
         .collect::<rusqlite::Result<_>>()?;
@@ -193,7 +197,8 @@ pub struct Entry {
     modified: (i64, i64),
 }
 
-/// Every name under `root` but what every run writes (`run/`, which is a tmpfs on a device) and a test's ballast.
+/// Every name under `root` but what every run writes (`run/`, which is a tmpfs on a device) and a
+/// test's ballast.
 pub fn folder(root: &Path) -> BTreeMap<String, Entry> {
     let mut found = BTreeMap::new();
     walk(root, root, &mut found);
@@ -234,7 +239,10 @@ pub fn touched(before: &BTreeMap<String, Entry>, after: &BTreeMap<String, Entry>
         if old == new {
             continue;
         }
-        let times_only = matches!((old, new), (Some(a), Some(b)) if a.content == b.content && a.shape == b.shape);
+        let times_only = matches!(
+            (old, new),
+            (Some(a), Some(b)) if a.content == b.content && a.shape == b.shape
+        );
         let word = match (name.contains("/.bootmigrate"), name.contains(".db")) {
             (true, _) => "state".to_string(),
             (false, true) if times_only => "database (times alone)".to_string(),
@@ -252,4 +260,13 @@ pub fn touched(before: &BTreeMap<String, Entry>, after: &BTreeMap<String, Entry>
     } else {
         words.into_iter().collect::<Vec<_>>().join(", ")
     }
+}
+
+/// What SQLite writes at the end of a journal whose transaction had other databases too.
+pub fn tail_of_super_journal(path: &str) -> Vec<u8> {
+    let sum: u32 = path.bytes().map(u32::from).sum();
+    let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    let length = u32::try_from(path.len()).unwrap();
+    let page = [0, 0, 0, 0];
+    [page.as_slice(), path.as_bytes(), &length.to_be_bytes(), &sum.to_be_bytes(), &magic].concat()
 }

@@ -1,5 +1,7 @@
-//! Owns the tests of several files in one run where they are not an upgrade: back, with rows carried over, beside applications.
-//! Promises: each ends as with a run a file, and as by plain SQLite with a connection for every file; so do the products of this repository.
+//! Owns the tests of several files in one run where they are not an upgrade: back, with rows
+//! carried over, beside applications.
+//! Promises: each ends as with a run a file, and as by plain SQLite with a connection for every
+//! file; so do the products of this repository.
 //! Never judges a single file.
 
 use crate::boundaries::{
@@ -12,28 +14,34 @@ use std::fs;
 use std::path::Path;
 
 const FIRST: &str = "\
-CREATE TABLE sensor(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, place TEXT);
+                     CREATE TABLE sensor(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, \
+                     place TEXT);
 CREATE TABLE log(id INTEGER PRIMARY KEY, word, number);
-CREATE TRIGGER sensor_gone AFTER DELETE ON sensor BEGIN INSERT INTO log(word, number) VALUES ('gone', old.id); END;
-INSERT INTO sensor(name, place) VALUES ('Attic', 'a'), ('apple', 'b'), ('Barn', 'c'), ('Alley', 'd');";
+CREATE TRIGGER sensor_gone AFTER DELETE ON sensor BEGIN INSERT INTO log(word, number) VALUES \
+                     ('gone', old.id); END;
+INSERT INTO sensor(name, place) VALUES ('Attic', 'a'), ('apple', 'b'), ('Barn', 'c'), ('Alley', \
+                     'd');";
 
-const ROWS: &str = "INSERT INTO sensor(name, place) VALUES ('Deck', 'd'), ('ash', 'e'); INSERT INTO log(word, number) VALUES ('own', 7);";
+const ROWS: &str = "INSERT INTO sensor(name, place) VALUES ('Deck', 'd'), ('ash', 'e'); INSERT \
+                    INTO log(word, number) VALUES ('own', 7);";
 
 /// What stays in a connection, were it not taken back.
 const LEAVES: [&str; 8] = [
-    "CREATE TEMP TABLE log(id INTEGER PRIMARY KEY, word, number); INSERT INTO temp.log(word) VALUES ('temporary');",
+    "CREATE TEMP TABLE log(id INTEGER PRIMARY KEY, word, number); INSERT INTO temp.log(word) \
+     VALUES ('temporary');",
     "CREATE TEMP TRIGGER t BEFORE INSERT ON main.log BEGIN SELECT raise(IGNORE); END;",
     "CREATE TEMP VIEW sensor AS SELECT 1 AS id, 'x' AS name, 'y' AS place;",
     "PRAGMA case_sensitive_like = ON;",
     "PRAGMA recursive_triggers = ON;",
     "PRAGMA legacy_alter_table = ON;",
     "PRAGMA max_page_count = 1; PRAGMA reverse_unordered_selects = ON;",
-    "INSERT INTO log(id, word) SELECT max(id) + 700, 'far' FROM log; UPDATE sensor SET place = 'moved';",
+    "INSERT INTO log(id, word) SELECT max(id) + 700, 'far' FROM log; UPDATE sensor SET place = \
+     'moved';",
 ];
 
 /// Shows what it meets of the above.
 const SHOWS: &str = "\
-INSERT INTO log(word, number) VALUES ('rowid', last_insert_rowid());
+                     INSERT INTO log(word, number) VALUES ('rowid', last_insert_rowid());
 INSERT INTO log(word, number) SELECT 'user_version', user_version FROM pragma_user_version;
 INSERT INTO log(word) SELECT name FROM sensor LIMIT 1;
 UPDATE sensor SET place = 'big' WHERE name LIKE 'a%';
@@ -49,10 +57,13 @@ fn folder(path: &str) -> Catalogue {
 
 #[test]
 fn the_products_of_this_repository_end_alike_at_every_pace() {
-    let sensors = "INSERT INTO site(name) VALUES ('roof'), ('yard'); INSERT INTO sensor(site_id, address, label, kind) VALUES (1, '7', NULL, 'wind'), \
-        (2, '8', 'x', 'humidity'); INSERT INTO calibration_point(sensor_id, raw, reference) VALUES (1, 1.5, 2), (2, 3, 4); \
-        INSERT INTO wifi_network(ssid) VALUES ('net'); UPDATE preference SET value = 'de_DE' WHERE name = 'language';";
-    let samples = "INSERT INTO sample(sensor_id, taken_at, value) VALUES (1, 10, 1.5), (1, 20, 2e9), (2, 5, 0);";
+    let sensors = "INSERT INTO site(name) VALUES ('roof'), ('yard'); INSERT INTO sensor(site_id, \
+                   address, label, kind) VALUES (1, '7', NULL, 'wind'), (2, '8', 'x', 'humidity'); \
+                   INSERT INTO calibration_point(sensor_id, raw, reference) VALUES (1, 1.5, 2), \
+                   (2, 3, 4); INSERT INTO wifi_network(ssid) VALUES ('net'); UPDATE preference SET \
+                   value = 'de_DE' WHERE name = 'language';";
+    let samples = "INSERT INTO sample(sensor_id, taken_at, value) VALUES (1, 10, 1.5), (1, 20, \
+                   2e9), (2, 5, 0);";
     for (path, after, rows, files, back) in [
         // Version 1 has no place for the rows that a later file writes.
         (
@@ -85,7 +96,8 @@ fn the_products_of_this_repository_end_alike_at_every_pace() {
     }
 }
 
-/// Files in between leave something, and the migration of the live file fails on an index that somebody has made by hand.
+/// Files in between leave something, and the migration of the live file fails on an index that
+/// somebody has made by hand.
 #[test]
 fn rows_that_are_carried_over_meet_each_file_alone() {
     for (adopted, leaves) in LEAVES
@@ -144,7 +156,8 @@ enum Back {
     Rollback,
 }
 
-/// Plain SQLite: up to the newest with the application's rows, then every way back down to this version.
+/// Plain SQLite: up to the newest with the application's rows, then every way back down to this
+/// version.
 fn wanted_after(catalogue: &Catalogue, version: usize) -> Observation {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("plain.db");
@@ -156,8 +169,8 @@ fn wanted_after(catalogue: &Catalogue, version: usize) -> Observation {
     see(&Connection::open(&path).unwrap()).unwrap()
 }
 
-/// Back from the newest version that has a way back, counted from this one, to the one where its rows were written, which the last
-/// step of the way ends with this code.
+/// Back from the newest version that has a way back, counted from this one, to the one where its
+/// rows were written, which the last step of the way ends with this code.
 #[track_caller]
 fn ways_back_end_alike(catalogue: &Catalogue, newest: usize, last: &str) {
     let catalogue = Catalogue { files: catalogue.files[..newest].to_vec(), ..catalogue.clone() };
@@ -235,7 +248,11 @@ fn wanted_of_data(catalogue: &Catalogue, texts: &[String]) -> Observation {
     for text in texts {
         loop {
             let connection = Connection::open(&path).unwrap();
-            connection.execute_batch(&format!("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; BEGIN;\n{text}\n;COMMIT")).unwrap();
+            connection
+                .execute_batch(&format!(
+                    "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; BEGIN;\n{text}\n;COMMIT"
+                ))
+                .unwrap();
             if !text.contains("batch") || connection.total_changes() == 0 {
                 break;
             }
@@ -246,11 +263,15 @@ fn wanted_of_data(catalogue: &Catalogue, texts: &[String]) -> Observation {
 
 #[test]
 fn data_migrations_and_their_rounds_meet_each_other_alone() {
-    let round = "-- bootmigrate: batch\nUPDATE sensor SET place = 'seen' WHERE id IN (SELECT id FROM sensor \
-        WHERE name LIKE 'a%' AND place IS NOT 'seen' ORDER BY name DESC LIMIT 1);";
+    let round = "-- bootmigrate: batch\nUPDATE sensor SET place = 'seen' WHERE id IN (SELECT id \
+                 FROM sensor WHERE name LIKE 'a%' AND place IS NOT 'seen' ORDER BY name DESC LIMIT \
+                 1);";
     let mut leaves: Vec<&str> =
         LEAVES.into_iter().filter(|leaves| !leaves.contains("CREATE")).collect();
-    leaves.push("PRAGMA short_column_names = OFF; PRAGMA defer_foreign_keys = ON; PRAGMA secure_delete = FAST;");
+    leaves.push(
+        "PRAGMA short_column_names = OFF; PRAGMA defer_foreign_keys = ON; PRAGMA secure_delete = \
+         FAST;",
+    );
     leaves.push("SAVEPOINT s; UPDATE sensor SET place = 'kept'; ROLLBACK TO s; RELEASE s;");
     for leaves in leaves {
         // In a batch, what changes rows would never end.

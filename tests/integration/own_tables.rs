@@ -1,5 +1,6 @@
 //! Owns the tests of migrations that touch the history or bootmigrate's own tables.
-//! Promises: refused, by the build with its place or by the run, nothing is changed; the next firmware goes on at its first boot.
+//! Promises: refused, by the build with its place or by the run, nothing is changed; the next
+//! firmware goes on at its first boot.
 //! Never ends with a history that a later boot calls another's (21).
 
 use crate::device::TestDevice;
@@ -71,7 +72,8 @@ fn statements_that_change_what_they_are() {
         "ALTER TABLE bootmigrate_state RENAME COLUMN value TO what;",
         "DROP TABLE bootmigrate_steps;",
         "CREATE INDEX by_name ON refinery_schema_history (name);",
-        "CREATE TRIGGER gone AFTER INSERT ON refinery_schema_history BEGIN DELETE FROM parent; END;",
+        "CREATE TRIGGER gone AFTER INSERT ON refinery_schema_history BEGIN DELETE FROM parent; \
+         END;",
         "CREATE TABLE bootmigrate_data (a);",
         "CREATE VIEW bootmigrate_later AS SELECT 1 AS a;",
         "CREATE VIRTUAL TABLE bootmigrate_text USING fts5(a);",
@@ -118,7 +120,8 @@ fn triggers_of_an_application_that_change_the_history() {
 #[test]
 fn a_history_of_another_name_is_the_one_that_is_kept() {
     let named = |device: TestDevice| device.key("history_table = \"past\"");
-    let sql = "CREATE TABLE refinery_schema_history (a);\nINSERT INTO refinery_schema_history VALUES (1);\n";
+    let sql = "CREATE TABLE refinery_schema_history (a);\nINSERT INTO refinery_schema_history \
+               VALUES (1);\n";
     let device = named(TestDevice::empty(30)).file(("V40__own.sql", "DELETE FROM Past;"));
     assert!(runs(&device, &["run"], "2").contains("V40__own.sql:1:13: `Past` belongs"));
     let device = device.file(("V40__own.sql", sql));
@@ -133,7 +136,8 @@ fn a_history_of_another_name_is_the_one_that_is_kept() {
 
 #[test]
 fn reading_the_history_is_allowed() {
-    let sql = "CREATE TABLE came_from (version);\nINSERT INTO came_from SELECT max(version) FROM refinery_schema_history;\n";
+    let sql = "CREATE TABLE came_from (version);\nINSERT INTO came_from SELECT max(version) FROM \
+               refinery_schema_history;\n";
     let device = TestDevice::at(40).firmware(40).file((FILE, sql));
     assert!(runs(&device, &["run"], "0").contains("migrated from 40 to 41"));
     let version = "SELECT version FROM came_from";

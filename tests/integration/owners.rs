@@ -149,3 +149,26 @@ fn purge_by_root_is_the_applications() {
         written_by_the_application(&device);
     }
 }
+
+/// A folder that was made for an owner who is nobody would be root's for ever.
+#[test]
+fn a_misspelt_owner_leaves_no_folder() {
+    require_root();
+    let device = TestDevice::empty(40).key("owner = \"gatway\"");
+    std::fs::remove_dir(device.home()).unwrap();
+    let refused = device.run(&["run"]);
+    assert_eq!(refused.exit, "2", "{}", refused.stderr);
+    assert!(refused.stderr.contains("owner = \"gatway\" is not in"), "{}", refused.stderr);
+    assert!(!device.home().exists());
+    let device = device.key("owner = \"4711:4712\"");
+    let made = device.run(&["run"]);
+    assert_eq!(made.exit, "0", "{}", made.stderr);
+    let of = |path: &std::path::Path| {
+        let found = std::fs::metadata(path).unwrap();
+        (std::os::unix::fs::MetadataExt::uid(&found), std::os::unix::fs::MetadataExt::gid(&found))
+    };
+    assert_eq!((of(&device.home()), of(&device.main())), ((4711, 4712), (4711, 4712)));
+    assert_ne!(of(device.home().parent().unwrap()), (4711, 4712));
+    let unfinished = std::fs::read_dir(device.home().parent().unwrap()).unwrap().count();
+    assert_eq!(unfinished, 1, "what was begun under another name is gone");
+}

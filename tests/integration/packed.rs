@@ -1,5 +1,7 @@
-//! Owns the tests of the stock binary with a packed catalogue: the same as embedded, and of a file that is not as it should be nothing.
-//! Promises: the file is packed by the build crate from a folder; each refusal leaves the device's folder as it was.
+//! Owns the tests of the stock binary with a packed catalogue: the same as embedded, and of a file
+//! that is not as it should be nothing.
+//! Promises: the file is packed by the build crate from a folder; each refusal leaves the device's
+//! folder as it was.
 //! Never packs a product that the build would refuse.
 
 use crate::device::{Program, TestDevice};
@@ -11,7 +13,11 @@ const NOTES: &[(&str, &str)] = &[
     ("bootmigrate.toml", "[databases.notes]\npath = \"/var/lib/notes/notes.db\"\n"),
     ("notes/V1__note.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT NOT NULL);"),
     ("notes/V1__note.down.sql", "DROP TABLE note;"),
-    ("notes/V2__color.sql", "-- bootmigrate: compatible-from = 1\n-- bootmigrate: expect = SELECT 1 FROM note WHERE color IS NULL\nALTER TABLE note ADD COLUMN color TEXT NOT NULL DEFAULT 'yellow';"),
+    (
+        "notes/V2__color.sql",
+        "-- bootmigrate: compatible-from = 1\n-- bootmigrate: expect = SELECT 1 FROM note WHERE \
+         color IS NULL\nALTER TABLE note ADD COLUMN color TEXT NOT NULL DEFAULT 'yellow';",
+    ),
     ("notes/V2__color.down.sql", "ALTER TABLE note DROP COLUMN color;"),
 ];
 
@@ -68,6 +74,40 @@ fn another_product_without_another_binary() {
         "2",
         "the embedded product counts too"
     );
+}
+
+/// As the packages have it, without the example product.
+fn with_nothing_embedded() -> TestDevice {
+    TestDevice::empty(10).environment("BOOTMIGRATE_TEST_STOCK", "1")
+}
+
+/// An image whose catalogue was forgotten is no device without databases.
+#[test]
+fn no_catalogue_at_all() {
+    let device = with_nothing_embedded();
+    let folder = device.root().join("usr/lib/bootmigrate");
+    fs::create_dir_all(device.root().join("var/lib/gateway")).unwrap();
+    for command in [&["run"][..], &["status"], &["ready", "--db", "settings"], &["doctor"]] {
+        let ran = device.run(command);
+        let sentence = format!(
+            "there is no catalogue in {}, and none is embedded in this program; pack the \
+             migrations with `bootmigrate-workbench pack`, and put the file there. [BM-2]\n",
+            folder.display()
+        );
+        assert!(ran.exit == "2" && ran.stderr.ends_with(&sentence), "{command:?} {ran:?}");
+    }
+    assert_eq!(fs::read_dir(device.root().join("var/lib/gateway")).unwrap().count(), 0);
+    for command in [&["--version"][..], &["--help"], &["help", "run"]] {
+        let mut words = device.words(&[]);
+        // Without `--root`.
+        words.truncate(words.len() - 2);
+        words.extend(command.iter().map(Into::into));
+        let ran = crate::program::finish(device.command(&words));
+        assert!(ran.exit == "0" && !ran.stdout.is_empty(), "{command:?} {ran:?}");
+    }
+    put(&place(&device), &notes());
+    fs::create_dir_all(device.root().join("var/lib/notes")).unwrap();
+    assert_eq!(device.run(&["run"]).stderr, "notes: created at version 2. [BM-0 notes 0>2]\n");
 }
 
 /// What the stock binary says with the example product embedded, and with the same one packed.

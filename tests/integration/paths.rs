@@ -1,5 +1,7 @@
-//! Owns the tests of a path that is a name of ours, or of another database: written so, by a link, or by a hard link.
-//! Promises: exit 2 and one sentence with the file, the line and what to write; not a byte of the device is changed.
+//! Owns the tests of a path that is a name of ours, or of another database: written so, by a link,
+//! or by a hard link.
+//! Promises: exit 2 and one sentence with the file, the line and what to write; not a byte of the
+//! device is changed.
 //! Never relies on what a run would do with such a path: it must not begin.
 
 use crate::device::{TestDevice, HOME};
@@ -7,7 +9,8 @@ use crate::oracle;
 use std::fs;
 use std::os::unix::fs::symlink;
 
-/// A device with a precious and a rebuildable database, both upgraded once, and a second upgrade that waits.
+/// A device with a precious and a rebuildable database, both upgraded once, and a second upgrade
+/// that waits.
 fn two_databases() -> TestDevice {
     let device = TestDevice::at(40).with_telemetry(40).firmware(41);
     assert_eq!(device.run(&["run"]).exit, "0");
@@ -59,7 +62,14 @@ fn a_name_of_another_database() {
         ),
     ] {
         let toml = format!("[databases.telemetry]\npath = \"{path}\"\n");
-        refused(&device, &toml, &format!("/etc/bootmigrate.toml:2:1: in [databases.telemetry], path {path} {why}; write another path"));
+        refused(
+            &device,
+            &toml,
+            &format!(
+                "/etc/bootmigrate.toml:2:1: in [databases.telemetry], path {path} {why}; write \
+                 another path"
+            ),
+        );
     }
     goes_on(&device);
 }
@@ -105,7 +115,9 @@ fn a_name_of_another_database_behind_a_link() {
         );
     }
     let toml = "[databases.telemetry]\npath = \"HOME/link.db\"\n";
-    let sentence = "settings and telemetry are the same file, HOME/settings.db; give each database one of its own";
+    let sentence =
+        "settings and telemetry are the same file, HOME/settings.db; give each database one of its \
+         own";
     refused(&device, toml, &format!("/etc/bootmigrate.toml:2:1: {sentence}"));
     let toml = "[databases.telemetry]\npath = \"HOME/reports/x.db\"\n";
     let why = "lies below the folder of ready files and of the report (/run/bootmigrate)";
@@ -129,7 +141,9 @@ fn a_name_of_another_database_by_a_hard_link() {
         fs::hard_link(&file, device.home().join("other.db")).unwrap();
         let toml = "[databases.telemetry]\npath = \"HOME/other.db\"\n";
         let shown = file.display().to_string().replace(&device.root().display().to_string(), "");
-        let why = format!("path HOME/other.db is a hard link of {shown}, which is of settings; write another path");
+        let why = format!(
+            "path HOME/other.db is a hard link of {shown}, which is of settings; write another path"
+        );
         refused(
             &device,
             toml,
@@ -138,7 +152,8 @@ fn a_name_of_another_database_by_a_hard_link() {
         fs::remove_file(device.home().join("other.db")).unwrap();
     }
     fs::hard_link(device.main(), device.home().join("other.db")).unwrap();
-    let sentence = "settings and telemetry are the same file, HOME/other.db; give each database one of its own";
+    let sentence = "settings and telemetry are the same file, HOME/other.db; give each database \
+                    one of its own";
     refused(
         &device,
         "[databases.telemetry]\npath = \"HOME/other.db\"\n",
@@ -161,7 +176,8 @@ fn a_marker_under_a_name_that_is_taken() {
         ("HOME/.telemetry.db.new", "is the temporary name of a new file of telemetry"),
         (
             "HOME/request",
-            "leads to HOME/.bootmigrate/settings.db/record, which lies below the state folder of settings (HOME/.bootmigrate/settings.db)",
+            "leads to HOME/.bootmigrate/settings.db/record, which lies below the state folder of \
+             settings (HOME/.bootmigrate/settings.db)",
         ),
         ("HOME/other", "is a hard link of HOME/settings.db, which is of settings"),
     ] {
@@ -180,16 +196,21 @@ fn a_bundle_under_a_name_that_is_taken() {
     let device = two_databases();
     for (file, why) in [
         ("settings.db-wal", "is the WAL of settings"),
-        (".bootmigrate/settings.db/ready-9.db", "lies below the state folder of settings (HOME/.bootmigrate/settings.db)"),
+        (
+            ".bootmigrate/settings.db/ready-9.db",
+            "lies below the state folder of settings (HOME/.bootmigrate/settings.db)",
+        ),
         (
             ".Telemetry.db.new",
-            "is the temporary name of a new file of telemetry (HOME/.telemetry.db.new) where the case of letters does not count",
+            "is the temporary name of a new file of telemetry (HOME/.telemetry.db.new) where the \
+             case of letters does not count",
         ),
     ] {
         let before = oracle::folder(&device.root());
         let ran = device.run(&["bundle", &device.home().join(file).display().to_string()]);
         let root = device.root().display().to_string();
-        let sentence = format!("bootmigrate: FILE HOME/{file} {why}; name another file. [BM-2]\n").replace("HOME", &format!("/{HOME}"));
+        let sentence = format!("bootmigrate: FILE HOME/{file} {why}; name another file. [BM-2]\n")
+            .replace("HOME", &format!("/{HOME}"));
         assert_eq!((ran.exit.as_str(), ran.stderr.replace(&root, "")), ("2", sentence));
         assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "{file}");
     }

@@ -1,6 +1,8 @@
-//! Owns the tests of single keys: a text that was changed after release, the order, the history's table, user_version, journal mode.
+//! Owns the tests of single keys: a text that was changed after release, the order, the history's
+//! table, user_version, journal mode.
 //! Promises: each key is tried with the value that is not the default, and every row is compared.
-//! Never tries a key that has a file of its own (on_failure, on_damage, on_newer, carry_over, copy, owner).
+//! Never tries a key that has a file of its own (on_failure, on_damage, on_newer, carry_over, copy,
+//! owner).
 
 use crate::device::TestDevice;
 use crate::dump::{check, check_op, tidy};
@@ -12,17 +14,18 @@ use rusqlite::Connection;
 /// The same index, and a word more.
 const CHANGED: (&str, &str) = (
     "V30__look.sql",
-    "-- Changed after release.\nCREATE INDEX child_parent ON child (parent_id);\nCREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;\n",
+    "-- Changed after release.\nCREATE INDEX child_parent ON child (parent_id);\nCREATE VIEW \
+     family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;\n",
 );
 
 #[test]
-fn a_changed_text_that_is_only_warned_about_stops_no_quiet_boot() {
-    let device = TestDevice::booted_at(40).file(CHANGED).key("changed_text = \"warn\"");
+fn a_on_checksum_mismatch_that_is_only_warned_about_stops_no_quiet_boot() {
+    let device = TestDevice::booted_at(40).file(CHANGED).key("on_checksum_mismatch = \"warn\"");
     let rows = oracle::content(&device.main());
     let before = oracle::folder(&device.root());
     let ran = device.run(&["run"]);
     expect![[r#"
-        settings: the text of settings/V30__look.sql differs from what was applied; changed_text = "warn" goes on.
+        settings: the text of settings/V30__look.sql differs from what was applied; on_checksum_mismatch = "warn" goes on.
         settings: at version 40, nothing to do. [BM-0 settings 40]
     "#]]
     .assert_eq(&tidy(&device, &ran.stderr));
@@ -35,13 +38,13 @@ fn a_changed_text_that_is_only_warned_about_stops_no_quiet_boot() {
 }
 
 #[test]
-fn a_changed_text_that_is_only_warned_about_stops_no_upgrade() {
+fn a_on_checksum_mismatch_that_is_only_warned_about_stops_no_upgrade() {
     let device =
-        TestDevice::booted_at(40).firmware(42).file(CHANGED).key("changed_text = \"warn\"");
+        TestDevice::booted_at(40).firmware(42).file(CHANGED).key("on_checksum_mismatch = \"warn\"");
     let wanted = device.expectations(&device.databases[0]).new;
     let ran = device.run(&["run"]);
     expect![[r#"
-        settings: the text of settings/V30__look.sql differs from what was applied; changed_text = "warn" goes on.
+        settings: the text of settings/V30__look.sql differs from what was applied; on_checksum_mismatch = "warn" goes on.
         settings: migrated from 40 to 42 (2 applied, snapshot snapshots/v40-1.db). [BM-0 settings 40>42]
     "#]]
     .assert_eq(&tidy(&device, &ran.stderr));
@@ -49,11 +52,11 @@ fn a_changed_text_that_is_only_warned_about_stops_no_upgrade() {
 }
 
 #[test]
-fn a_late_number_is_refused_whatever_changed_text_says() {
+fn a_late_number_is_refused_whatever_on_checksum_mismatch_says() {
     let device = TestDevice::at(40)
         .firmware(42)
         .file(("V25__late.sql", "CREATE TABLE late (id INTEGER);\n"))
-        .key("changed_text = \"warn\"");
+        .key("on_checksum_mismatch = \"warn\"");
     check(
         device,
         "run",
@@ -152,7 +155,7 @@ fn a_history_under_another_name_than_configured_is_somebody_elses() {
     let before = oracle::folder(&device.root());
     let ran = device.run(&["run"]);
     expect![[r#"
-        settings: it has 3 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `adopt`, or run `bootmigrate adopt --db settings --from TOOL`. [BM-16 settings ?>42]
+        settings: it has 3 tables and no migration history; nothing was changed. Next: correct `path`; or, for what another tool made, write `baseline`, or run `bootmigrate baseline --db settings --from TOOL`. [BM-16 settings ?>42]
     "#]].assert_eq(&tidy(&device, &ran.stderr));
     assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing");
     assert_eq!(oracle::content(&device.main()), rows);

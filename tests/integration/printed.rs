@@ -1,5 +1,7 @@
-//! Owns the tests of what is printed: hostile names never make a line or a command of their own, and an answer arrives or is missed.
-//! Promises: every kind of text that is not ours is given such a name, and every command that could print it is asked.
+//! Owns the tests of what is printed: hostile names never make a line or a command of their own,
+//! and an answer arrives or is missed.
+//! Promises: every kind of text that is not ours is given such a name, and every command that could
+//! print it is asked.
 //! Never reads what the program does with such a name inside.
 
 use crate::device::TestDevice;
@@ -9,7 +11,8 @@ use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::process::{Command, Stdio};
 
-/// A line of the journal with the gravest priority, a terminal's command in seven bits and in eight, and text that runs backwards.
+/// A line of the journal with the gravest priority, a terminal's command in seven bits and in
+/// eight, and text that runs backwards.
 const HOSTILE: &str = "x\n<0>kernel: forged\r\u{1b}[2J\u{9b}31m\u{202e}\u{2028}y";
 /// The same on a line.
 const SHOWN: &str = "x\\n<0>kernel: forged\\r\\x1b[2J\\u{9b}31m\\u{202e}\\u{2028}y";
@@ -78,7 +81,8 @@ fn execute(device: &TestDevice, sql: &str) {
 fn a_table_a_column_an_index_and_a_trigger_of_a_damaged_file() {
     let device = in_the_journal(TestDevice::at(40).firmware(42));
     let sql = format!(
-        "CREATE TABLE \"{HOSTILE}\"(\"{HOSTILE}\" TEXT); INSERT INTO \"{HOSTILE}\" VALUES ('{HOSTILE}');
+        "CREATE TABLE \"{HOSTILE}\"(\"{HOSTILE}\" TEXT); INSERT INTO \"{HOSTILE}\" VALUES \
+         ('{HOSTILE}');
          CREATE INDEX \"i{HOSTILE}\" ON \"{HOSTILE}\"(\"{HOSTILE}\");
          CREATE TRIGGER \"t{HOSTILE}\" AFTER DELETE ON \"{HOSTILE}\" BEGIN SELECT 1; END;"
     );
@@ -116,12 +120,16 @@ fn rows_of_a_history_and_versions_of_another_tool() {
 
 #[test]
 fn values_in_the_way_of_a_migration() {
-    let expect = "-- bootmigrate: expect = SELECT badge FROM parent WHERE typeof(badge) = 'text'\nSELECT 1;\n";
-    let device = in_the_journal(TestDevice::at(40).firmware(42).file(("V43__expect.sql", expect)));
+    let expect = "-- bootmigrate: expect = SELECT badge FROM parent WHERE typeof(badge) = \
+                  'text'\nSELECT 1;\n";
+    let device = in_the_journal(TestDevice::at(40).firmware(42).file(("V43__expect.sql", expect)))
+        .key("show_rows = true");
     execute(&device, &format!("UPDATE parent SET badge = '{HOSTILE}' WHERE id = 1"));
     let all = all_of(&device, &[&["run", "-vv"], &["run"], &["run"], &["run"]]);
-    assert!(all.contains("returned: '"), "{all}");
-    let raise = "CREATE TABLE z(a);\nCREATE TRIGGER z1 AFTER INSERT ON z BEGIN SELECT RAISE(ABORT, 'x\n<0>kernel: forged'); END;\nINSERT INTO z VALUES (1);\n";
+    assert!(all.contains("and a row has: '"), "{all}");
+    let raise =
+        "CREATE TABLE z(a);\nCREATE TRIGGER z1 AFTER INSERT ON z BEGIN SELECT RAISE(ABORT, \
+         'x\n<0>kernel: forged'); END;\nINSERT INTO z VALUES (1);\n";
     let device = in_the_journal(TestDevice::at(40).firmware(42).file(("V43__raise.sql", raise)));
     let all = all_of(&device, &[&["run", "-vv"]]);
     assert!(all.contains("x\\n<0>kernel: forged"), "{all}");
@@ -246,7 +254,8 @@ fn an_answer_that_does_not_arrive_is_no_success() {
     for words in answers {
         let (exit, told) = into(&device, words, "/dev/full", None);
         assert_eq!(exit, Some(15), "{words:?}: {told}");
-        let missed = "bootmigrate: standard output took no answer: No space left on device (os error 28). [BM-15]\n";
+        let missed = "bootmigrate: standard output took no answer: No space left on device (os \
+                      error 28). [BM-15]\n";
         assert!(told.ends_with(missed), "{words:?}: {told}");
         // Opened for reading alone.
         assert_eq!(into(&device, words, "/dev/null", None).0, Some(15), "{words:?}");

@@ -1,5 +1,7 @@
-//! Owns the product that the integration tests boot: a history of SQL files as a firmware team would have grown it.
-//! Promises: a first boot alone makes 1,000 parents and 1,000 children, so that lost rows always show.
+//! Owns the product that the integration tests boot: a history of SQL files as a firmware team
+//! would have grown it.
+//! Promises: a first boot alone makes 1,000 parents and 1,000 children, so that lost rows always
+//! show.
 //! Never holds a migration that fails: a test brings its own bad file.
 
 use std::fs;
@@ -17,7 +19,7 @@ pub const FILES: &[(&str, &str)] = &[
 ];
 
 const PARENTS: &str = "\
-CREATE TABLE parent (
+                       CREATE TABLE parent (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     reading REAL,
@@ -29,7 +31,7 @@ INSERT INTO parent (id, name, reading, badge) SELECT i, 'factory-' || i, i / 8.0
 ";
 
 const CHILDREN: &str = "\
-CREATE TABLE child (
+                        CREATE TABLE child (
     id INTEGER PRIMARY KEY,
     parent_id INTEGER NOT NULL REFERENCES parent (id) ON DELETE CASCADE,
     label TEXT,
@@ -40,19 +42,19 @@ INSERT INTO child (id, parent_id, label, amount) SELECT i, i, 'default', i FROM 
 ";
 
 const LOOK: &str = "\
-CREATE INDEX child_parent ON child (parent_id);
+                    CREATE INDEX child_parent ON child (parent_id);
 CREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;
 ";
 
 const STAMP: &str = "\
-ALTER TABLE child ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
+                     ALTER TABLE child ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
 CREATE TRIGGER child_changes AFTER UPDATE OF label ON child BEGIN
     UPDATE child SET changes = changes + 1 WHERE id = NEW.id;
 END;
 ";
 
 const REBUILD: &str = "\
--- A column changes its type: SQLite's recipe, with children that cascade.
+                       -- A column changes its type: SQLite's recipe, with children that cascade.
 DROP VIEW family;
 CREATE TABLE parent_new (
     id INTEGER PRIMARY KEY,
@@ -68,12 +70,12 @@ CREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.par
 ";
 
 const PREFERENCES: &str = "\
-CREATE TABLE preference (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+                           CREATE TABLE preference (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO preference SELECT 'parents', count(*) FROM parent;
 ";
 
 const COMPACT: &str = "\
--- bootmigrate: no-transaction
+                       -- bootmigrate: no-transaction
 PRAGMA page_size = 8192;
 VACUUM;
 ";

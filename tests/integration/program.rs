@@ -1,6 +1,8 @@
 //! Owns how the program under test is started, and what one run of it was.
-//! Promises: nothing of the caller's environment reaches it but PATH; a run that hangs is ended and said.
-//! Never knows what the program is: `BOOTMIGRATE_UNDER_TEST`, `BOOTMIGRATE_PROGRAMS`, `BOOTMIGRATE_RUNNER` (what starts it) say another.
+//! Promises: nothing of the caller's environment reaches it but PATH; a run that hangs is ended and
+//! said.
+//! Never knows what the program is: `BOOTMIGRATE_UNDER_TEST`, `BOOTMIGRATE_PROGRAMS`,
+//! `BOOTMIGRATE_RUNNER` (what starts it) say another.
 
 use crate::device::{Program, TestDevice};
 use std::env;
@@ -11,7 +13,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// A run that takes longer has hung: the longest wait that the design allows is `busy_timeout_s`, 10 seconds.
+/// A run that takes longer has hung: the longest wait that the design allows is `busy_timeout_s`,
+/// 10 seconds.
 const HUNG_AFTER_S: u64 = 120;
 
 /// How a run ended.
@@ -45,13 +48,15 @@ pub fn example(name: &str) -> PathBuf {
     path
 }
 
-/// What must stand before a program of another processor: an emulator and its options, or who asks for a start, with blanks between them.
+/// What must stand before a program of another processor: an emulator and its options, or who asks
+/// for a start, with blanks between them.
 pub fn runner() -> Vec<OsString> {
     let words = env::var("BOOTMIGRATE_RUNNER").unwrap_or_default();
     words.split_whitespace().map(OsString::from).collect()
 }
 
-/// How often a test that repeats itself does so: an emulator, which needs a second and more for a run, asks for fewer.
+/// How often a test that repeats itself does so: an emulator, which needs a second and more for a
+/// run, asks for fewer.
 pub fn rounds(usual: usize) -> usize {
     let most = env::var("BOOTMIGRATE_ROUNDS_MAX").map_or(usual, |number| number.parse().unwrap());
     assert!(most > 0, "BOOTMIGRATE_ROUNDS_MAX=0");

@@ -1,5 +1,6 @@
 //! Owns the tests of lost data: purge, purge and retry, and a purge that finds no fresh database.
-//! Promises: the old files lie in quarantine with their own bytes, or still stand under their names.
+//! Promises: the old files lie in quarantine with their own bytes, or still stand under their
+//! names.
 //! Never ends a loss with exit 0.
 
 use crate::device::TestDevice;
@@ -7,10 +8,51 @@ use crate::dump::{check, check_op};
 use crate::oracle;
 use crate::product::{BROKEN, UNIQUE_BADGE};
 use expect_test::expect;
+use std::fs;
+use std::os::unix::fs::FileExt;
 
 /// Only an operator's word purges it, and no row is carried over.
 fn no_row_is_kept(device: TestDevice) -> TestDevice {
-    device.key("kind = \"rebuildable\"").key("on_failure = \"restore\"").key("copy = \"auto\"")
+    device.key("kind = \"rebuildable\"").key("on_failure = \"restore\"").key("snapshot = \"auto\"")
+}
+
+fn journal(device: &TestDevice) -> &'static str {
+    match std::fs::read(device.main()).unwrap()[18..20] {
+        [2, 2] => "wal",
+        _ => "delete",
+    }
+}
+
+/// The application set it once, when it made its first database.
+#[test]
+fn a_purge_keeps_the_journal_mode() {
+    for (made, wanted) in
+        [(TestDevice::wal_at as fn(i32) -> TestDevice, "wal"), (TestDevice::at, "delete")]
+    {
+        let of_a_kind = |device: TestDevice| device.key("kind = \"rebuildable\"");
+        let failed = of_a_kind(made(40).firmware(40).file(UNIQUE_BADGE));
+        let newer = of_a_kind(made(41)).older(40);
+        // Beyond what can be read again.
+        let damaged =
+            of_a_kind(made(40).firmware(40)).key("on_damage = [\"purge\"]").after(|device| {
+                let mut bytes = std::fs::read(device.main()).unwrap();
+                bytes[4096..].fill(0x5a);
+                std::fs::write(device.main(), bytes).unwrap();
+            });
+        let asked = of_a_kind(made(40).firmware(40));
+        for (device, arguments, what) in [
+            (failed, "run", "a migration that fails"),
+            (newer, "run", "newer data"),
+            (damaged, "run --retry", "damage"),
+            (asked, "purge --db settings --yes", "an operator's word"),
+        ] {
+            assert_eq!(journal(&device), wanted, "{what}");
+            let arguments: Vec<&str> = arguments.split(' ').collect();
+            let ran = device.run(&arguments);
+            assert_eq!(ran.exit, "11", "{what}: {}", ran.stderr);
+            assert_eq!(journal(&device), wanted, "{what}");
+        }
+    }
 }
 
 #[test]
@@ -36,7 +78,7 @@ fn rebuildable_data_is_purged_when_its_migration_fails() {
         TestDevice::at(40).firmware(40).file(UNIQUE_BADGE).key("kind = \"rebuildable\""),
         "run",
         expect![[r#"
-            plan:     settings: migrate 40 to 41: V41 unique_badge, in one transaction, without a snapshot (copy = "never")
+            plan:     settings: migrate 40 to 41: V41 unique_badge, in one transaction, without a snapshot (snapshot = "never")
             exit:     11
             settings: purged 40>41 of 41, applied [10,20,30,40,41], data lost, usable, exit 11
             code:     BM-11 settings 40>41
@@ -177,4 +219,55 @@ fn a_token_on_the_kernels_command_line_is_honoured_once() {
     .unwrap();
     let again = device.run(&["run"]);
     assert_eq!(again.exit, "11", "{}", again.stderr);
+}
+
+/// A word that stays on the command line hides neither another one behind it nor the marker file.
+#[test]
+fn a_token_that_was_handled_hides_no_other() {
+    for by_marker in [false, true] {
+        let device = TestDevice::at(40).firmware(40).file(UNIQUE_BADGE);
+        let marker = format!("marker = \"/{}/marker\"", crate::device::HOME);
+        let device = if by_marker { device.top(&marker) } else { device };
+        std::fs::create_dir_all(device.root().join("proc")).unwrap();
+        let line = |words: &str| {
+            std::fs::write(device.root().join("proc/cmdline"), format!("quiet {words}\n")).unwrap()
+        };
+        line("bootmigrate.retry=first");
+        for exit in ["10", "10"] {
+            let failed = device.run(&["run"]);
+            assert_eq!(failed.exit, exit, "{}", failed.stderr);
+        }
+        if by_marker {
+            std::fs::write(device.home().join("marker"), "second").unwrap();
+        } else {
+            line("bootmigrate.retry=first bootmigrate.purge-and-retry=second");
+        }
+        let purged = device.run(&["run"]);
+        assert_eq!(purged.exit, "11", "{}", purged.stderr);
+        // Both stay, and ask for nothing any more.
+        assert_eq!(device.run(&["run"]).exit, "0");
+        let rows = oracle::content(&device.main()).unwrap();
+        assert_eq!(device.run(&["run"]).exit, "0");
+        assert_eq!(oracle::content(&device.main()).unwrap(), rows);
+    }
+}
+
+/// A cache whose file is damaged again and again; between the second and the third time it was used
+/// for a year, or not.
+#[test]
+fn a_third_purge_is_refused_until_what_works_is_marked_good() {
+    for is_marked in [true, false] {
+        let device = TestDevice::at(40).slots("ab").firmware(40).key("kind = \"rebuildable\"");
+        for purge in 1..=5 {
+            let file = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
+            file.write_all_at(b"no database here", 0).unwrap();
+            drop(file);
+            let ran = device.run(&["run"]);
+            let exit = if is_marked || purge < 3 { "11" } else { "19" };
+            assert_eq!(ran.exit, exit, "{purge}: {}", ran.stderr);
+            if is_marked {
+                assert_eq!(device.run(&["mark-good"]).exit, "0");
+            }
+        }
+    }
 }

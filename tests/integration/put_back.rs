@@ -1,5 +1,6 @@
 //! Owns the tests of an older copy that an operator puts in the database's place, again and again.
-//! Promises: each round is judged by rows and version as plain SQLite reads them; more rounds than interruptions are allowed.
+//! Promises: each round is judged by rows and version as plain SQLite reads them; more rounds than
+//! interruptions are allowed.
 //! Never touches the state folder: what the program remembers is its own.
 
 use crate::device::{Grouped, Mode, TestDevice};
@@ -97,7 +98,7 @@ fn after_upgrades_with_two_slots_and_mark_good() {
 /// Kills this run after it has opened the first file with this in its name.
 #[track_caller]
 fn cut_off(device: &TestDevice, arguments: &[&str], file: &str) {
-    let (all, _) = calls(&device.twin(), arguments);
+    let (all, _) = calls(&device.duplicate(), arguments);
     let opened = all
         .iter()
         .find(|call| call.name.starts_with("openat") && call.line.contains(file))
@@ -146,6 +147,54 @@ fn interruptions_of_the_other_slot_outlive_a_quiet_boot_of_this_one() {
     assert!(runs(&device, &["run"], "19").contains("interrupted 5 times"));
 }
 
+/// The repair had ended, and no run has told what it lost.
+#[test]
+fn what_was_lost_before_a_cut_is_said_by_the_boot_that_ends_the_upgrade() {
+    let device = TestDevice::booted_at(40).firmware(41);
+    let (root, page) = device.root_page("child");
+    device.put_page(&(root + 3, vec![0; page.len()]));
+    interrupted(&device);
+    let said = runs(&device, &["run"], "11");
+    assert!(said.contains("of child"), "{said}");
+    runs(&device, &["run"], "0");
+}
+
+/// The word asks for more tries, and that once.
+#[test]
+fn a_word_that_stays_gives_no_endless_tries() {
+    let device = TestDevice::booted_at(40).firmware(41);
+    let words = device.root().join("proc/cmdline");
+    fs::create_dir_all(words.parent().unwrap()).unwrap();
+    fs::write(&words, "bootmigrate.purge-and-retry=once\n").unwrap();
+    for _ in 0..5 {
+        interrupted(&device);
+    }
+    assert!(runs(&device, &["run"], "19").contains("interrupted 5 times"));
+}
+
+/// With a token it is closed by the slot that has nothing to do, and counted for the one that began
+/// it.
+#[test]
+fn an_interruption_that_the_other_slot_closes_is_counted_for_its_own() {
+    let device = TestDevice::booted_at(40).slots("ab").firmware(41);
+    for _ in 0..4 {
+        interrupted(&device);
+    }
+    let words = device.root().join("proc/cmdline");
+    fs::create_dir_all(words.parent().unwrap()).unwrap();
+    fs::write(&words, "bootmigrate.purge-and-retry=once\n").unwrap();
+    interrupted(&device);
+    fs::remove_file(&words).unwrap();
+    let device = device.older(40);
+    assert!(runs(&device, &["run"], "0").contains("nothing to do"));
+    // The token has forgotten the four before it.
+    let device = device.firmware(41);
+    for _ in 0..4 {
+        interrupted(&device);
+    }
+    assert!(runs(&device, &["run"], "19").contains("interrupted 5 times"));
+}
+
 #[test]
 fn failures_before_a_success_are_forgotten() {
     let device = TestDevice::at(40).firmware(40).file(UNIQUE_BADGE);
@@ -165,7 +214,8 @@ fn failures_before_a_success_are_forgotten() {
         let said = runs(&device, &["run"], "10");
         assert!(said.contains(left), "{said}");
     }
-    // A newer copy is put in its place, one at this firmware's version: nothing is in the way any more.
+    // A newer copy is put in its place, one at this firmware's version: nothing is in the way any
+    // more.
     Connection::open(device.main())
         .unwrap()
         .execute_batch("UPDATE parent SET badge = NULL")
@@ -197,7 +247,8 @@ fn a_purge_that_was_cut_off_does_not_wait_for_an_older_copy() {
 /// Rows of a cache go when its owner takes the file away; the application starts all the same.
 #[test]
 fn a_file_that_is_taken_away_again_and_again_is_made_again() {
-    let device = TestDevice::booted_at(40).key("kind = \"rebuildable\"").key("copy = \"never\"");
+    let device =
+        TestDevice::booted_at(40).key("kind = \"rebuildable\"").key("snapshot = \"never\"");
     let fresh = device.expectations(&device.databases[0]).fresh.unwrap();
     for round in 1..=4 {
         fs::remove_file(device.main()).unwrap();

@@ -1,5 +1,6 @@
-//! Owns the tests of what a person does with files in quarantine: list, show, export, delete, restore, and which of them are kept.
-//! Promises: every exported byte and every restored row is compared with what stood under the database's name before.
+//! Owns the tests of what a person does with files in quarantine: list, show, export, delete,
+//! and which of them are kept.
+//! Promises: every exported byte is compared with what stood under the database's name before.
 //! Never takes a file in quarantine for whole because the program says so.
 
 use crate::device::TestDevice;
@@ -13,7 +14,7 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-const PURGE: &[&str] = &["purge", "--db", "settings", "--yes"];
+pub const PURGE: &[&str] = &["purge", "--db", "settings", "--yes"];
 
 /// Types it; what is said.
 #[track_caller]
@@ -27,7 +28,7 @@ pub fn runs(device: &TestDevice, typed: &str, exit: &str) -> String {
 
 /// What is typed changes no byte, time or name of the device.
 #[track_caller]
-fn only_reads(device: &TestDevice, typed: &str, exit: &str) -> String {
+pub fn only_reads(device: &TestDevice, typed: &str, exit: &str) -> String {
     let before = oracle::folder(&device.root());
     let said = runs(device, typed, exit);
     assert_eq!(
@@ -38,11 +39,11 @@ fn only_reads(device: &TestDevice, typed: &str, exit: &str) -> String {
     said
 }
 
-fn quarantined(device: &TestDevice, operation: u64) -> PathBuf {
+pub fn quarantined(device: &TestDevice, operation: u64) -> PathBuf {
     device.state("settings").join(format!("quarantine/{operation}"))
 }
 
-fn numbers(device: &TestDevice) -> Vec<u64> {
+pub fn numbers(device: &TestDevice) -> Vec<u64> {
     let json: Value = serde_json::from_str(
         &device.run(&["quarantine", "list", "--db", "settings", "--json"]).stdout,
     )
@@ -56,7 +57,7 @@ fn numbers(device: &TestDevice) -> Vec<u64> {
 }
 
 /// The bytes of each file in a folder.
-fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     files
         .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
@@ -64,7 +65,7 @@ fn bytes(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// What a database is by itself: its files are copied elsewhere before SQLite opens them.
-fn content_of(files: &Path) -> Content {
+pub fn content_of(files: &Path) -> Content {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in bytes(files) {
         fs::write(folder.path().join(name), bytes).unwrap();
@@ -74,7 +75,7 @@ fn content_of(files: &Path) -> Content {
 
 /// Purged by a person's word; what stood there before, as plain SQLite reads it.
 #[track_caller]
-fn purged(device: &TestDevice) -> Content {
+pub fn purged(device: &TestDevice) -> Content {
     let before = oracle::content(&device.main()).unwrap();
     let ran = device.run(PURGE);
     assert_eq!(ran.exit, "11", "{}", ran.stderr);
@@ -249,148 +250,29 @@ fn deleting_gives_the_room_back() {
     assert_eq!(numbers(&device), [2]);
 }
 
-#[test]
-fn a_purge_by_mistake_is_taken_back() {
-    let device = TestDevice::booted_at(40);
-    let old = purged(&device);
-    let fresh = oracle::content(&device.main()).unwrap();
-    assert_ne!(fresh, old);
-    let said = only_reads(&device, "quarantine restore 1 --db settings", "2");
-    assert!(said.contains("say --yes. [BM-2]"), "{said}");
-    let said = runs(&device, "quarantine restore 1 --db settings --yes", "11");
-    assert!(said.contains("restored from quarantine and migrated to 40, because `quarantine restore` was asked for"), "{said}");
-    assert!(said.contains("lost: the rows of the database that stood there; it is kept in quarantine. [BM-11 settings 40]"), "{said}");
-    assert_eq!(oracle::content(&device.main()).unwrap(), old);
-    assert!(device.root().join("run/bootmigrate/ready/settings").exists());
-    let newest = numbers(&device).into_iter().max().unwrap();
-    assert_eq!(content_of(&quarantined(&device, newest)), fresh);
-    assert!(runs(&device, "run", "0").contains("at version 40, nothing to do"));
-    // And back again.
-    runs(&device, &format!("quarantine restore {newest} --db settings --yes"), "11");
-    assert_eq!(oracle::content(&device.main()).unwrap(), fresh);
-}
-
-/// Rows that only its WAL has, or half a transaction that only its journal undoes.
-#[test]
-fn what_lies_beside_the_file_is_restored_with_it() {
-    let changes =
-        ["sql PRAGMA cache_size = 2", "sql BEGIN", "sql UPDATE parent SET reading = reading + 1"];
-    for wal in [true, false] {
-        let device = if wal { TestDevice::wal_at(40) } else { TestDevice::at(40) };
-        runs(&device, "run", "0");
-        let old = oracle::content(&device.main()).unwrap();
-        let device = if wal {
-            device
-                .application(&[
-                    "sql PRAGMA wal_autocheckpoint = 0",
-                    "sql UPDATE parent SET reading = reading + 7",
-                ])
-                .killed()
-        } else {
-            device.application(&changes).killed()
-        };
-        let old = if wal { oracle::content(&device.main()).unwrap() } else { old };
-        let ran = device.run(PURGE);
-        assert_eq!(ran.exit, "11", "{}", ran.stderr);
-        let number = numbers(&device)[0];
-        let beside = if wal { "settings.db-wal" } else { "settings.db-journal" };
-        let kept = bytes(&quarantined(&device, number));
-        assert!(
-            kept.get(beside).is_some_and(|bytes| !bytes.is_empty()),
-            "{beside}: {:?}",
-            kept.keys()
-        );
-        let said = only_reads(&device, &format!("quarantine show {number} --db settings"), "0");
-        assert!(said.contains("known once the WAL or journal beside it is recovered"), "{said}");
-        runs(&device, &format!("quarantine restore {number} --db settings --yes"), "11");
-        assert_eq!(oracle::content(&device.main()).unwrap(), old, "{beside}");
-        if quarantined(&device, number).exists() {
-            assert_eq!(
-                bytes(&quarantined(&device, number)),
-                kept,
-                "what lies in quarantine is not changed"
-            );
-        }
-    }
-}
-
-/// It goes to this firmware's version on the way.
-#[test]
-fn what_an_older_firmware_set_aside_is_migrated_when_it_is_restored() {
-    let device = TestDevice::booted_at(40);
-    purged(&device);
-    let device = device.firmware(41);
-    runs(&device, "run", "0");
-    let wanted = {
-        let older = TestDevice::booted_at(40).firmware(41);
-        runs(&older, "run", "0");
-        oracle::content(&older.main()).unwrap()
-    };
-    runs(&device, "quarantine restore 1 --db settings --yes", "11");
-    assert_eq!(oracle::content(&device.main()).unwrap(), wanted);
-}
-
-#[test]
-fn a_damaged_set_is_not_put_back() {
-    let device = TestDevice::booted_at(40);
-    purged(&device);
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(quarantined(&device, 1).join("settings.db"))
-        .unwrap();
-    file.write_all_at(&[0xa5; 3 * 4096], 4 * 4096).unwrap();
-    drop(file);
-    let rows = oracle::content(&device.main());
-    let said = only_reads_names(&device, "quarantine restore 1 --db settings --yes", "17");
-    assert!(
-        said.contains("settings: quarantine/1 cannot be put back: it is no good copy: "),
-        "{said}"
-    );
-    assert!(
-        said.contains(
-            "nothing was changed. Next: `bootmigrate quarantine export 1 DIR --db settings` copies it for support. [BM-17 settings]"
-        ),
-        "{said}"
-    );
-    assert_eq!(oracle::content(&device.main()), rows);
-    assert!(
-        device.root().join("run/bootmigrate/ready/settings").exists(),
-        "its application may go on"
-    );
-}
-
-/// No name and no byte is another; a folder in which a copy was tried has another time.
-#[track_caller]
-fn only_reads_names(device: &TestDevice, typed: &str, exit: &str) -> String {
-    let names = || oracle::folder(&device.root()).into_keys().collect::<Vec<_>>();
-    let (before, main) = (names(), fs::read(device.main()).unwrap());
-    let said = runs(device, typed, exit);
-    assert_eq!(names(), before, "{typed}: {said}");
-    assert_eq!(fs::read(device.main()).unwrap(), main, "{typed}: {said}");
-    said
-}
-
-#[test]
-fn nothing_is_put_back_under_an_application() {
-    let device = TestDevice::booted_at(40).key("busy_timeout_s = 0");
-    purged(&device);
-    let rows = oracle::content(&device.main());
-    let device = device.application(&["sql SELECT count(*) FROM parent"]);
-    let said = only_reads_names(&device, "quarantine restore 1 --db settings --yes", "13");
-    assert!(said.contains("the database is open in application"), "{said}");
-    // It may be listed, copied and deleted meanwhile.
-    only_reads(&device, "quarantine list", "0");
-    runs(
-        &device,
-        &format!("quarantine export 1 {}/out --db settings", device.folder().display()),
-        "0",
-    );
-    runs(&device, "quarantine delete 1 --db settings --yes", "0");
-    let device = device.killed();
-    assert_eq!(oracle::content(&device.main()), rows);
-}
-
 /// The first shows how it began, the newest how it is; nothing is read to choose.
+/// Nothing but the folder tells that its number was used: the database and the record are gone.
+#[test]
+fn a_number_in_quarantine_is_not_used_again() {
+    let device = TestDevice::booted_at(40).key("on_damage = [\"purge\"]");
+    let sets = || {
+        let folder = fs::read_dir(device.state("settings").join("quarantine")).unwrap();
+        let mut numbers: Vec<u64> = folder
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().parse().unwrap())
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    fs::write(device.main(), [0xa5; 8192]).unwrap();
+    runs(&device, "run", "11");
+    let first = sets();
+    fs::remove_file(device.state("settings").join("record")).unwrap();
+    fs::write(device.main(), [0x5a; 8192]).unwrap();
+    runs(&device, "run", "11");
+    let both = sets();
+    assert!(both.len() == 2 && both[0] == first[0] && both[1] > first[0], "{first:?} {both:?}");
+}
+
 #[test]
 fn the_first_and_the_newest_are_kept() {
     for (max, kept) in [(1, vec![4]), (2, vec![1, 4])] {
@@ -402,7 +284,8 @@ fn the_first_and_the_newest_are_kept() {
     }
 }
 
-/// Snapshots from before a loss are the only home of its rows: that a person wants the room of its files says nothing of them.
+/// Snapshots from before a loss are the only home of its rows: that a person wants the room of its
+/// files says nothing of them.
 #[test]
 fn the_reason_of_the_last_loss_stays_and_with_it_the_snapshots() {
     let device = TestDevice::at(40).firmware(41);
@@ -428,7 +311,7 @@ fn the_reason_of_the_last_loss_stays_and_with_it_the_snapshots() {
 #[test]
 fn a_refusal_for_want_of_room_names_the_command_that_helps() {
     let device =
-        TestDevice::booted_at(40).key("copy = \"always\"").on(|at, _| Mount::tmpfs(at, 8192));
+        TestDevice::booted_at(40).key("snapshot = \"always\"").on(|at, _| Mount::tmpfs(at, 8192));
     purged(&device);
     let device = device.firmware(41);
     device.mount.as_ref().unwrap().fill_but(350);
@@ -447,7 +330,7 @@ fn a_refusal_for_want_of_room_names_the_command_that_helps() {
 fn nothing_is_removed_where_nothing_may_be_written() {
     let device = TestDevice::booted_at(40);
     purged(&device);
-    let observing = TestDevice::twin(&device).top("mode = \"observe\"");
+    let observing = TestDevice::duplicate(&device).top("mode = \"observe\"");
     for typed in
         ["quarantine delete 1 --db settings --yes", "quarantine restore 1 --db settings --yes"]
     {
@@ -493,27 +376,4 @@ fn a_set_whose_table_is_gone_is_not_called_whole() {
     fs::write(&main, bytes).unwrap();
     let said = runs(&device, "quarantine list --db settings", "0");
     assert!(!readable(&said) && said.contains("SQLite does not read it"), "{said}");
-}
-
-/// The copy that was made to be put back would be taken for the latest snapshot.
-#[test]
-fn a_copy_that_cannot_be_brought_forward_is_not_left_among_the_snapshots() {
-    let device = TestDevice::booted_at(40);
-    let number = {
-        purged(&device);
-        numbers(&device)[0]
-    };
-    let device =
-        device.file(("V41__unique.sql", "CREATE UNIQUE INDEX child_amount ON child (amount);\n"));
-    Connection::open(device.main()).unwrap().execute_batch("DELETE FROM child").unwrap();
-    runs(&device, "run", "0");
-    let snapshots = || {
-        let names = fs::read_dir(device.state("settings").join("snapshots"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name());
-        names.collect::<std::collections::BTreeSet<_>>()
-    };
-    let before = snapshots();
-    runs(&device, &format!("quarantine restore {number} --db settings --yes"), "10");
-    assert_eq!(snapshots(), before);
 }

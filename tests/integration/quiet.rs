@@ -1,6 +1,6 @@
 //! Owns the tests of what a quiet boot costs: system calls, and nothing that reaches storage.
-//! Promises: counts alone, of what the run does after the program's start and its configuration; without the questions that a
-//!   development build asks about each descriptor before it closes it.
+//! Promises: counts alone, of what the run does after the program's start and its configuration;
+//! without the questions that a development build asks about each descriptor before it closes it.
 //! Never a time.
 
 use crate::costs::many;
@@ -30,7 +30,8 @@ const WRITE_LIKE: [&str; 14] = [
     "copy_file_range(",
 ];
 
-/// The system calls of a run, each as strace shows it, from the signals on, which come after the configuration.
+/// The system calls of a run, each as strace shows it, from the signals on, which come after the
+/// configuration.
 #[track_caller]
 fn calls(device: &TestDevice) -> Vec<String> {
     let (ran, calls) = traced(device);
@@ -59,7 +60,8 @@ fn traced(device: &TestDevice) -> (RunResult, Vec<String>) {
     (ran, calls)
 }
 
-/// Those that can change what is on storage. `/run` is memory, and standard output and error are somebody's who asked.
+/// Those that can change what is on storage. `/run` is memory, and standard output and error are
+/// somebody's who asked.
 fn writes(device: &TestDevice, calls: &[String]) -> Vec<String> {
     let run = device.root().join("run").display().to_string();
     let spoken = |call: &String| call.starts_with("write(1<") || call.starts_with("write(2<");
@@ -111,7 +113,7 @@ fn booted(device: TestDevice) -> TestDevice {
 fn a_quiet_boot_makes_few_system_calls() {
     let device = with_migrations(14);
     let by_root = calls(&device);
-    assert!(by_root.len() <= 112, "{} calls:\n{}", by_root.len(), by_root.join("\n"));
+    assert!(by_root.len() <= 84, "{} calls:\n{}", by_root.len(), by_root.join("\n"));
     let mut device = device.home_of(1000);
     for path in [
         "",
@@ -130,13 +132,13 @@ fn a_quiet_boot_makes_few_system_calls() {
     }
     device.user = Some(1000);
     let by_owner = calls(&device);
-    assert!(by_owner.len() <= 118, "{} calls:\n{}", by_owner.len(), by_owner.join("\n"));
+    assert!(by_owner.len() <= 84, "{} calls:\n{}", by_owner.len(), by_owner.join("\n"));
 }
 
 #[test]
 fn each_further_database_makes_few_system_calls() {
     let [few, more] = [10, 40].map(|databases| calls(&with_databases(databases)).len());
-    assert!(more - few <= 30 * 70, "{few}, {more}: {} each", (more - few) / 30);
+    assert!(more - few <= 30 * 56, "{few}, {more}: {} each", (more - few) / 30);
 }
 
 /// SQLite reads more pages where there are more rows.
@@ -154,14 +156,15 @@ fn a_quiet_boot_writes_nothing_to_storage() {
     assert!(writes.iter().all(|call| call.contains("/lock")), "{writes:#?}");
 }
 
-/// To ask a database in WAL mode whether it can go along makes its WAL: nobody is asked where one refuses already.
+/// To ask a database in WAL mode whether it can go along makes its WAL: nobody is asked where one
+/// refuses already.
 #[test]
 fn a_group_of_which_one_refuses_writes_nothing_to_storage() {
     let device =
         TestDevice::at(40).together_with_log(40, Mode::Wal).with_telemetry(40).firmware(42);
     let device = device.file_of("telemetry", ("V43__broken.sql", "CREATE TABLE parent (a);\n"));
     fs::create_dir_all(device.root().join("etc")).unwrap();
-    let together = "[databases.telemetry]\nkind = \"precious\"\ntogether = \"core\"\n";
+    let together = "[databases.telemetry]\nkind = \"precious\"\ngroup = \"core\"\n";
     fs::write(device.root().join("etc/bootmigrate.toml"), together).unwrap();
     for _ in 0..3 {
         assert_eq!(device.run(&["run"]).exit, "10");

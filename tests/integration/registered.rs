@@ -1,4 +1,5 @@
-//! Owns the tests of what only the application has: functions, collations, modules, tokenizers, registered by the product or not.
+//! Owns the tests of what only the application has: functions, collations, modules, tokenizers,
+//! registered by the product or not.
 //! Promises: rows and version are compared in every test; a note must name what is missing.
 //! Never gives the program under test what the test says that it does not have.
 
@@ -44,17 +45,27 @@ fn version(device: &TestDevice) -> i32 {
         .unwrap()
 }
 
-/// Objects that SQLite alone cannot use, with what a note must name (nothing where no check needs it).
+/// Objects that SQLite alone cannot use, with what a note must name (nothing where no check needs
+/// it).
 const OBJECTS: [(&str, &str); 9] = [
-    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT CHECK (slug(m) <> '')); INSERT INTO u VALUES (1, 'A')", "table u was checked in part: the function slug()"),
-    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE INDEX ui ON u(slug(m))", "table u was checked in part: the function slug()"),
-    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE INDEX ui ON u(m) WHERE slug(m) = 'a'", "table u was checked in part: the function slug()"),
-    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT, s TEXT AS (slug(m))); INSERT INTO u VALUES (1, 'A')", "table u was checked in part: the function slug()"),
-    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT COLLATE backwards UNIQUE); INSERT INTO u VALUES (1, 'A'), (2, 'b')", "table u was checked in part: the collation backwards"),
-    ("CREATE TABLE u(m TEXT COLLATE backwards PRIMARY KEY) WITHOUT ROWID; INSERT INTO u VALUES ('A'), ('b')", "table u was checked in part: the collation backwards"),
-    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE INDEX ui ON u(m COLLATE backwards)", "table u was checked in part: the collation backwards"),
-    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE VIEW uv AS SELECT slug(m) FROM u", ""),
-    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE TRIGGER ut BEFORE INSERT ON u WHEN slug(NEW.m) = 'x' BEGIN SELECT 1; END", ""),
+    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT CHECK (slug(m) <> '')); INSERT INTO u VALUES \
+      (1, 'A')", "table u was checked in part: the function slug()"),
+    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE INDEX \
+      ui ON u(slug(m))", "table u was checked in part: the function slug()"),
+    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE INDEX \
+      ui ON u(m) WHERE slug(m) = 'a'", "table u was checked in part: the function slug()"),
+    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT, s TEXT AS (slug(m))); INSERT INTO u VALUES \
+      (1, 'A')", "table u was checked in part: the function slug()"),
+    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT COLLATE backwards UNIQUE); INSERT INTO u \
+      VALUES (1, 'A'), (2, 'b')", "table u was checked in part: the collation backwards"),
+    ("CREATE TABLE u(m TEXT COLLATE backwards PRIMARY KEY) WITHOUT ROWID; INSERT INTO u VALUES \
+      ('A'), ('b')", "table u was checked in part: the collation backwards"),
+    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE INDEX \
+      ui ON u(m COLLATE backwards)", "table u was checked in part: the collation backwards"),
+    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE VIEW \
+      uv AS SELECT slug(m) FROM u", ""),
+    ("CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'); CREATE \
+      TRIGGER ut BEFORE INSERT ON u WHEN slug(NEW.m) = 'x' BEGIN SELECT 1; END", ""),
 ];
 
 #[test]
@@ -176,10 +187,12 @@ fn a_migration_that_needs_it_fails_and_says_how_it_is_registered() {
 
 #[test]
 fn a_module_and_a_tokenizer_of_the_application_are_named() {
-    let module = "INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)')";
+    let module = "INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v \
+                  USING vec0(e)')";
     let tokenizer =
         "UPDATE sqlite_schema SET sql = replace(sql, 'porter', 'mine') WHERE name = 'f'";
-    let own = "CREATE VIRTUAL TABLE f USING fts5(body, tokenize = 'porter'); INSERT INTO f VALUES ('hello'); CREATE TABLE v_rows (id, e); INSERT INTO v_rows VALUES (1, 2)";
+    let own = "CREATE VIRTUAL TABLE f USING fts5(body, tokenize = 'porter'); INSERT INTO f VALUES \
+               ('hello'); CREATE TABLE v_rows (id, e); INSERT INTO v_rows VALUES (1, 2)";
     let device = TestDevice::at(40).after(|device| {
         applies(device, own);
         writes_schema(device, &format!("{module}; {tokenizer}"));
@@ -204,11 +217,16 @@ fn a_module_and_a_tokenizer_of_the_application_are_named() {
 
 /// Indexes whose entries cannot be made without the application.
 const INDEXES: [&str; 5] = [
-    "CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'), (2, 'b'); CREATE UNIQUE INDEX ui ON u(id, slug(m))",
-    "CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT, s TEXT AS (slug(m))); INSERT INTO u VALUES (1, 'A'); CREATE INDEX ui ON u(m) WHERE s = 'a'",
-    "CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT, s TEXT AS (slug(m))); INSERT INTO u VALUES (1, 'A'), (2, 'b'); CREATE INDEX ui ON u(s, m)",
-    "CREATE TABLE u(id PRIMARY KEY, m TEXT) WITHOUT ROWID; INSERT INTO u VALUES (1, 'A'), (2, 'b'); CREATE INDEX ui ON u(m) WHERE slug(m) = 'a'",
-    "CREATE TABLE u(m TEXT COLLATE backwards PRIMARY KEY, n) WITHOUT ROWID; INSERT INTO u VALUES ('A', 1), ('b', 2), ('c', 3), ('d', 4), ('e', 5);
+    "CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT); INSERT INTO u VALUES (1, 'A'), (2, 'b'); \
+     CREATE UNIQUE INDEX ui ON u(id, slug(m))",
+    "CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT, s TEXT AS (slug(m))); INSERT INTO u VALUES (1, \
+     'A'); CREATE INDEX ui ON u(m) WHERE s = 'a'",
+    "CREATE TABLE u(id INTEGER PRIMARY KEY, m TEXT, s TEXT AS (slug(m))); INSERT INTO u VALUES (1, \
+     'A'), (2, 'b'); CREATE INDEX ui ON u(s, m)",
+    "CREATE TABLE u(id PRIMARY KEY, m TEXT) WITHOUT ROWID; INSERT INTO u VALUES (1, 'A'), (2, \
+     'b'); CREATE INDEX ui ON u(m) WHERE slug(m) = 'a'",
+    "CREATE TABLE u(m TEXT COLLATE backwards PRIMARY KEY, n) WITHOUT ROWID; INSERT INTO u VALUES \
+     ('A', 1), ('b', 2), ('c', 3), ('d', 4), ('e', 5);
      CREATE INDEX ui ON u(n)",
 ];
 
@@ -232,7 +250,8 @@ fn damage_elsewhere_is_found_all_the_same() {
             file.write_all_at(&[0xa5; 4096], (root as u64 - 1) * 4096).unwrap();
         }
         let ran = device.run(&["run"]);
-        // Repaired by new indexes, or by a database with every row: in `u`, or aside where no migration makes it.
+        // Repaired by new indexes, or by a database with every row: in `u`, or aside where no
+        // migration makes it.
         assert!(["0", "11"].contains(&ran.exit.as_str()), "{sql}: {}", ran.stderr);
         assert_eq!(
             (version(&device), now(&device, "parent")),
@@ -275,9 +294,11 @@ fn rows_are_carried_out_of_it() {
 /// Uses both in every way that a schema can.
 const USES: (&str, &str) = (
     "V41__uses.sql",
-    "CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT COLLATE backwards UNIQUE CHECK (slug(name) <> ''), s AS (slug(name)) STORED);
+    "CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT COLLATE backwards UNIQUE CHECK \
+     (slug(name) <> ''), s AS (slug(name)) STORED);
 CREATE INDEX tag_slug ON tag (slug(name));
-CREATE TRIGGER tagged AFTER INSERT ON tag BEGIN UPDATE parent SET badge = slug(NEW.name) WHERE id = NEW.id; END;
+CREATE TRIGGER tagged AFTER INSERT ON tag BEGIN UPDATE parent SET badge = slug(NEW.name) WHERE id \
+     = NEW.id; END;
 INSERT INTO tag (id, name) VALUES (1, 'A'), (2, 'b');
 ",
 );

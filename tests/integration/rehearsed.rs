@@ -1,5 +1,7 @@
-//! Owns the tests of a rehearsal on a device that is not well: what the next boot would repair is repaired on the copy, and only there.
-//! Promises: the run that follows must end as the rehearsal said, with the same exit code and the same sentence.
+//! Owns the tests of a rehearsal on a device that is not well: what the next boot would repair is
+//! repaired on the copy, and only there.
+//! Promises: the run that follows must end as the rehearsal said, with the same exit code and the
+//! same sentence.
 //! Never lets SQLite open damaged files before the program under test has.
 
 use crate::device::TestDevice;
@@ -17,7 +19,8 @@ const RELEASE: (&str, &str) =
 /// A file's bytes, and what else `stat` says of it.
 type Observation = (Vec<u8>, [i64; 6]);
 
-/// Every file of the device but the lock: the database files, what is kept of them, the record, and what runs have left on /run.
+/// Every file of the device but the lock: the database files, what is kept of them, the record, and
+/// what runs have left on /run.
 fn files(device: &TestDevice) -> BTreeMap<PathBuf, Observation> {
     let (mut folders, mut found) = (vec![device.root()], BTreeMap::new());
     while let Some(folder) = folders.pop() {
@@ -92,7 +95,7 @@ fn file_emptied(device: &TestDevice) {
 fn with_a_wal() -> TestDevice {
     let grown =
         "sql WITH RECURSIVE n(i) AS (VALUES (3001) UNION ALL SELECT i + 1 FROM n WHERE i < 9000) \
-        INSERT INTO parent (id, name) SELECT i, 'in the WAL ' || i FROM n";
+         INSERT INTO parent (id, name) SELECT i, 'in the WAL ' || i FROM n";
     let device = TestDevice::wal_at(40)
         .firmware(42)
         .after(|device| assert_eq!(device.run(&["run"]).exit, "0"));
@@ -190,7 +193,8 @@ fn a_device_that_is_not_well_is_rehearsed_as_it_boots() {
 
 #[test]
 fn what_is_left_beside_a_lost_file_counts_in_a_rehearsal() {
-    // The snapshot does not stand the release; a fresh database would bury the WAL. The next firmware can read it all.
+    // The snapshot does not stand the release; a fresh database would bury the WAL. The next
+    // firmware can read it all.
     let device =
         with_a_wal().after(file_gone).file(("V43__broken.sql", "UPDATE parent SET nowhere = 1;\n"));
     let wal = fs::read(beside(&device.main(), "-wal")).unwrap();
@@ -212,7 +216,8 @@ fn what_is_left_beside_a_lost_file_counts_in_a_rehearsal() {
 #[test]
 fn a_rehearsal_where_there_is_just_room() {
     const KIB: u64 = 2048;
-    // A snapshot may go, and the room for a copy is there once: the boot takes a new one, the rehearsal has no room for two.
+    // A snapshot may go, and the room for a copy is there once: the boot takes a new one, the
+    // rehearsal has no room for two.
     let device = TestDevice::at(40).on(|at, _| Mount::tmpfs(at, KIB)).firmware(42);
     assert_eq!(device.run(&["run"]).exit, "0");
     let device = device.file(RELEASE);
@@ -235,7 +240,8 @@ fn a_rehearsal_where_there_is_just_room() {
 
 #[test]
 fn a_repair_is_rehearsed_only_where_there_is_room_beside_the_applications() {
-    // Room for the copy, and not for the repair beside it: it would fill the partition while applications write.
+    // Room for the copy, and not for the repair beside it: it would fill the partition while
+    // applications write.
     const KIB: u64 = 2048;
     let device = TestDevice::at(40).on(|at, _| Mount::tmpfs(at, KIB)).firmware(42);
     assert_eq!(device.run(&["run"]).exit, "0");

@@ -1,5 +1,7 @@
-//! Owns the tests of what machines read: status.json against its schema, Prometheus, Mender, systemd, a terminal.
-//! Promises: each format is read by somebody else's reader of it; values are compared with the database's own.
+//! Owns the tests of what machines read: status.json against its schema, Prometheus, Mender,
+//! systemd, a terminal.
+//! Promises: each format is read by somebody else's reader of it; values are compared with the
+//! database's own.
 //! Never accepts a line that the reader passed over.
 
 use crate::device::TestDevice;
@@ -83,8 +85,10 @@ fn status_json_says_why_in_one_word() {
             .execute_batch("DROP TABLE refinery_schema_history")
             .unwrap()
     };
-    let without_room =
-        TestDevice::at(40).firmware(41).key("copy = \"always\"").on(|at, _| Mount::tmpfs(at, 4096));
+    let without_room = TestDevice::at(40)
+        .firmware(41)
+        .key("snapshot = \"always\"")
+        .on(|at, _| Mount::tmpfs(at, 4096));
     without_room.mount.as_ref().unwrap().fill_but(64);
     let fixed = TestDevice::booted_at(40).firmware(41).on(|at, _| Mount::tmpfs(at, 4096));
     fixed.mount.as_ref().unwrap().read_only();
@@ -152,7 +156,8 @@ fn status_json_says_how_much_was_written() {
     let quiet = report(&device);
     let written =
         |report: &Value| report["bytes_written"].as_u64().unwrap_or_else(|| panic!("{report:#}"));
-    // The snapshot alone has the database's size; a quiet boot writes no more than its report, on another file system.
+    // The snapshot alone has the database's size; a quiet boot writes no more than its report, on
+    // another file system.
     assert!(written(&first) >= size, "{} of {size}", written(&first));
     assert!(written(&quiet) < 16384 && written(&quiet) < written(&first), "{}", written(&quiet));
     assert_eq!(

@@ -1,5 +1,6 @@
 //! Owns the tests of files that an operator brings to `snapshot restore` and that are refused.
-//! Promises: one sentence that names the file; not a byte, time or name of the device is another, and its application goes on.
+//! Promises: one sentence that names the file; not a byte, time or name of the device is another,
+//! and its application goes on.
 //! Never a file that is taken: those are in `commands.rs`.
 
 use crate::device::TestDevice;
@@ -9,8 +10,10 @@ use crate::transcripts::unchanged;
 use expect_test::expect;
 use rusqlite::Connection;
 use std::fs;
+use std::path::Path;
 
-/// What is said of a file that may not be restored; not a byte, time or name of the device is another afterwards.
+/// What is said of a file that may not be restored; not a byte, time or name of the device is
+/// another afterwards.
 #[track_caller]
 fn refused(device: &TestDevice, file: &std::path::Path, expect: expect_test::Expect) {
     let (folder, rows) = (oracle::folder(&device.root()), oracle::content(&device.main()));
@@ -24,6 +27,15 @@ fn refused(device: &TestDevice, file: &std::path::Path, expect: expect_test::Exp
         device.root().join("run/bootmigrate/ready/settings").exists(),
         "its application may go on"
     );
+}
+
+/// With a migration in its history that no firmware of this test has.
+fn newer_copy(device: &TestDevice, file: &Path) {
+    fs::copy(device.main(), file).unwrap();
+    let later =
+        "INSERT INTO refinery_schema_history SELECT 99, 'later', applied_on, checksum FROM \
+         refinery_schema_history LIMIT 1";
+    Connection::open(file).unwrap().execute_batch(later).unwrap();
 }
 
 #[test]
@@ -86,9 +98,7 @@ fn files_that_are_not_restored() {
         exit 17
     "#]],
     );
-    fs::copy(device.main(), file("newer")).unwrap();
-    let later = "INSERT INTO refinery_schema_history SELECT 99, 'later', applied_on, checksum FROM refinery_schema_history LIMIT 1";
-    Connection::open(file("newer")).unwrap().execute_batch(later).unwrap();
+    newer_copy(&device, &file("newer"));
     refused(
         &device,
         &file("newer"),

@@ -1,5 +1,7 @@
-//! Owns the tests of a damaged database from which rows are saved: past one page, without a table, out of a WAL.
-//! Promises: the test damages a page whose rows it knows; every row that is not on it must be there afterwards, unchanged.
+//! Owns the tests of a damaged database from which rows are saved: past one page, without a table,
+//! out of a WAL.
+//! Promises: the test damages a page whose rows it knows; every row that is not on it must be there
+//! afterwards, unchanged.
 //! Never lets SQLite open the files before the program under test has.
 
 use crate::carry_over::rows;
@@ -7,6 +9,7 @@ use crate::device::TestDevice;
 use crate::dump::check_op;
 use crate::oracle::{self, Copy};
 use expect_test::expect;
+use rusqlite::Connection;
 use std::fs;
 use std::os::unix::fs::FileExt;
 
@@ -75,6 +78,27 @@ fn rows_on_both_sides_of_a_harmed_page_are_saved() {
     }
 }
 
+/// Their numbers take all nine bytes.
+#[test]
+fn rows_with_numbers_below_zero_are_saved_under_them() {
+    let device = TestDevice::at(40).after(|device| {
+        Connection::open(device.main())
+            .unwrap()
+            .execute_batch("UPDATE child SET id = -id WHERE id % 2 = 0")
+            .unwrap();
+    });
+    let children = now(&device, "child");
+    assert!(children.iter().filter(|row| row.contains(":-")).count() >= 1000);
+    harm(&device, page(&device, "child", "/003/"));
+    let device = device
+        .firmware(40)
+        .file(("V41__none.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY, text);\n"));
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    let lost = gone(&children, &now(&device, "child"));
+    assert!((1..200).contains(&lost), "{lost} rows were on one page");
+}
+
 #[test]
 fn rows_under_a_harmed_interior_page_are_saved() {
     let device = TestDevice::at(40);
@@ -105,7 +129,8 @@ fn rows_under_a_harmed_interior_page_are_saved() {
 }
 
 /// Notes kept by their key, on some forty pages.
-const NOTES: &str = "CREATE TABLE note (topic TEXT, number INTEGER, text TEXT NOT NULL, PRIMARY KEY (topic, number)) WITHOUT ROWID;
+const NOTES: &str = "CREATE TABLE note (topic TEXT, number INTEGER, text TEXT NOT NULL, PRIMARY \
+                     KEY (topic, number)) WITHOUT ROWID;
 WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
 INSERT INTO note SELECT 'topic ' || (i % 7), i, 'text number ' || i || ' of this table' FROM n;
 ";
@@ -127,7 +152,8 @@ fn rows_kept_by_their_key_are_saved_past_every_gap() {
 #[test]
 fn deleted_rows_do_not_come_back() {
     let device = TestDevice::at(40).after(|device| {
-        let sql = "DELETE FROM child WHERE id BETWEEN 500 AND 1500; DELETE FROM parent WHERE id > 1200 AND id NOT IN (SELECT parent_id FROM child)";
+        let sql = "DELETE FROM child WHERE id BETWEEN 500 AND 1500; DELETE FROM parent WHERE id > \
+                   1200 AND id NOT IN (SELECT parent_id FROM child)";
         rusqlite::Connection::open(device.main()).unwrap().execute_batch(sql).unwrap();
     });
     let children = now(&device, "child");
@@ -199,9 +225,13 @@ fn rows_of_a_page_that_nothing_leads_to_are_put_aside() {
     let device = TestDevice::at(40).after(|device| {
         // A table like another one, of which only the pages are left.
         let connection = rusqlite::Connection::open(device.main()).unwrap();
-        let child: String = connection.query_row("SELECT sql FROM sqlite_schema WHERE name = 'child'", [], |row| row.get(0)).unwrap();
+        let child: String = connection
+            .query_row("SELECT sql FROM sqlite_schema WHERE name = 'child'", [], |row| row.get(0))
+            .unwrap();
         let gone = child.replacen("child", "gone", 1);
-        let fill = "INSERT INTO gone SELECT * FROM child WHERE id <= 20; UPDATE gone SET id = id + 100000;";
+        let fill =
+            "INSERT INTO gone SELECT * FROM child WHERE id <= 20; UPDATE gone SET id = id + \
+             100000;";
         let forget = "PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = 'gone';";
         connection.execute_batch(&format!("{gone}; {fill} {forget}")).unwrap();
     });
@@ -217,6 +247,99 @@ fn rows_of_a_page_that_nothing_leads_to_are_put_aside() {
     );
 }
 
+/// Three pages have changed places: the table begins with one of its leaves, and its root stands
+/// where its index begins.
+#[test]
+fn a_table_s_page_where_an_index_begins_is_no_matter_of_the_index_alone() {
+    let table = (
+        "V11__log.sql",
+        "CREATE TABLE log (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n\
+         CREATE INDEX log_text ON log (text);\n",
+    );
+    for (rows, leaf) in [(500, "/000/"), (100, "/001/"), (500, "/003/")] {
+        let device = TestDevice::empty(10).file(table);
+        assert_eq!(device.run(&["run"]).exit, "0");
+        let fill = format!(
+            "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO log SELECT i, printf('%0200d', i) FROM n"
+        );
+        rusqlite::Connection::open(device.main()).unwrap().execute_batch(&fill).unwrap();
+        let log = now(&device, "log");
+        let places = [("log", "/"), ("log_text", "/"), ("log", leaf)]
+            .map(|(object, path)| page(&device, object, path));
+        let bytes = fs::read(device.main()).unwrap();
+        let on = |page: u64| bytes[(page as usize - 1) * 4096..][..4096].to_vec();
+        let [root, index, leaf] = places;
+        for (place, page) in [(root, leaf), (index, root), (leaf, index)] {
+            device.put_page(&(place, on(page)));
+        }
+        let ran = device.run(&["run", "--purge-and-retry"]);
+        assert_eq!(now(&device, "log"), log, "{rows}: exit {}: {}", ran.exit, ran.stderr);
+    }
+}
+
+/// SQLite reads zeros there, and a text that ends in them.
+#[test]
+fn a_value_of_which_the_end_is_cut_off_is_lost_and_not_another_one() {
+    let table = ("V11__log.sql", "CREATE TABLE log (id INTEGER PRIMARY KEY, text TEXT);\n");
+    for (text, cut_off) in [("printf('%03000d', 7)", 100), ("printf('%06000d', 7)", 3000)] {
+        let device = TestDevice::empty(10).file(table);
+        assert_eq!(device.run(&["run"]).exit, "0");
+        let fill =
+            format!("INSERT INTO log VALUES (1, 'short'); INSERT INTO log VALUES (2, {text})");
+        rusqlite::Connection::open(device.main()).unwrap().execute_batch(&fill).unwrap();
+        let log = now(&device, "log");
+        let last = fs::metadata(device.main()).unwrap().len() / 4096;
+        let copy = Copy::of(&device.main()).unwrap();
+        let sql = "SELECT name FROM dbstat WHERE pageno = ?1";
+        let name: String = copy.open().query_row(sql, [last as i64], |row| row.get(0)).unwrap();
+        assert_eq!(name, "log", "the page that is cut off");
+        let file = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
+        file.set_len(last * 4096 - cut_off).unwrap();
+        drop(file);
+        let ran = device.run(&["run"]);
+        assert_eq!(ran.exit, "11", "{text}: {}", ran.stderr);
+        assert!(gone(&log, &now(&device, "log")) > 0, "{text}: {}", ran.stderr);
+        assert!(ran.stderr.contains("of log that cannot be read"), "{text}: {}", ran.stderr);
+    }
+}
+
+/// The page that the table has is gone; the one that it had before still stands among the free
+/// ones.
+#[test]
+fn rows_that_a_free_page_alone_still_has_are_put_aside() {
+    let table =
+        ("V11__log.sql", "CREATE TABLE log (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n");
+    for (path, is_gone) in [("/000/", true), ("/003/", true), ("/003/", false)] {
+        let device = TestDevice::empty(10).file(table);
+        assert_eq!(device.run(&["run"]).exit, "0");
+        rusqlite::Connection::open(device.main())
+            .unwrap()
+            .execute_batch(
+                "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+                 INSERT INTO log SELECT i, printf('%0200d', i) FROM n;
+                 CREATE TABLE free AS SELECT * FROM log; DROP TABLE free;",
+            )
+            .unwrap();
+        let log = now(&device, "log");
+        let leaf = page(&device, "log", path);
+        let bytes = fs::read(device.main()).unwrap();
+        let number = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+        // After the number of the next list and the length of this one.
+        let free = number((number(32) - 1) * 4096 + 8) as u64;
+        let at = |page: u64| (page as usize - 1) * 4096;
+        device.put_page(&(free, bytes[at(leaf)..][..4096].to_vec()));
+        // Of a page that the table still has, an older one says nothing.
+        harm(&device, if is_gone { leaf } else { page(&device, "log", "/005/") });
+        let ran = device.run(&["run", "--purge-and-retry"]);
+        assert_eq!(ran.exit, "11", "{}", ran.stderr);
+        let lost = gone(&log, &now(&device, "log"));
+        assert!((1..50).contains(&lost), "{}", ran.stderr);
+        let aside = format!("{lost} rows of pages that fit several tables or may be free");
+        assert_eq!(ran.stderr.contains(&aside), is_gone, "{path}: {}", ran.stderr);
+    }
+}
+
 #[test]
 fn an_older_image_of_a_page_that_was_split_hides_no_row_of_the_other_half() {
     let table =
@@ -228,7 +351,8 @@ fn an_older_image_of_a_page_that_was_split_hides_no_row_of_the_other_half() {
     let fill = |from: u32| {
         format!(
             "WITH RECURSIVE n(i) AS (VALUES ({from}) UNION ALL SELECT i + 2 FROM n WHERE i < 400)
-             INSERT INTO log SELECT i, 'an old text of a log, which is as long as this, ' || i FROM n;"
+             INSERT INTO log SELECT i, 'an old text of a log, which is as long as this, ' || i \
+             FROM n;"
         )
     };
     sql(&fill(2));
@@ -262,4 +386,66 @@ fn an_older_image_of_a_page_that_was_split_hides_no_row_of_the_other_half() {
         (count(&old), count(&format!("SELECT count(*) FROM log WHERE id > {rows}")))
     };
     assert_eq!((old, all as u64), (0, 401 - rows), "{}", ran.stderr);
+}
+
+/// Times as the application writes them, beside a table whose types fit them better.
+const TIMES: &str = "CREATE TABLE event (id INTEGER PRIMARY KEY, at INTEGER, text TEXT);
+CREATE TABLE other (id INTEGER PRIMARY KEY, one BLOB, two BLOB);
+CREATE INDEX other_one ON other (one);
+CREATE INDEX event_at ON event (at);
+";
+
+#[test]
+fn a_whole_table_keeps_values_that_another_one_would_rather_have() {
+    let device = TestDevice::at(40).file(("V41__times.sql", TIMES));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let fill = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+        INSERT INTO event SELECT i, datetime(i * 1000, 'unixepoch'), 'm' || i FROM n;
+        INSERT INTO other VALUES (234, 'k', 'r');";
+    rusqlite::Connection::open(device.main()).unwrap().execute_batch(fill).unwrap();
+    let (events, others) = (now(&device, "event"), now(&device, "other"));
+    let children = now(&device, "child");
+    harm(&device, page(&device, "child", "/003/"));
+    let ran = device.run(&["run", "--purge-and-retry"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert_eq!(now(&device, "event"), events, "{}", ran.stderr);
+    assert_eq!(now(&device, "other"), others, "{}", ran.stderr);
+    assert_eq!(said(&device), gone(&children, &now(&device, "child")), "{}", ran.stderr);
+
+    // A page of the table itself takes no other one with it.
+    let device = device.file(("V42__none.sql", "CREATE TABLE note (id INTEGER PRIMARY KEY);\n"));
+    harm(&device, page(&device, "event", "/001/"));
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    let lost = gone(&events, &now(&device, "event"));
+    assert!((1..250).contains(&lost), "{lost} rows were on one page: {}", ran.stderr);
+    assert_eq!(now(&device, "other"), others, "{}", ran.stderr);
+}
+
+#[test]
+fn a_lookup_table_kept_by_its_key_is_no_index_of_the_table_that_it_names() {
+    let lookup = "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
+        CREATE TABLE by_name (name TEXT PRIMARY KEY, item INTEGER) WITHOUT ROWID;
+        CREATE TABLE log (id INTEGER PRIMARY KEY, text TEXT NOT NULL);\n";
+    for rows in [20, 500] {
+        let device = TestDevice::empty(10).file(("V11__lookup.sql", lookup));
+        assert_eq!(device.run(&["run"]).exit, "0");
+        let fill = format!(
+            "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO item SELECT i, 'item ' || i FROM n;
+             INSERT INTO by_name SELECT name, id FROM item;
+             INSERT INTO by_name VALUES ('alias', 7);
+             WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+             INSERT INTO log SELECT i, printf('%0200d', i) FROM n;"
+        );
+        rusqlite::Connection::open(device.main()).unwrap().execute_batch(&fill).unwrap();
+        let tables = ["item", "by_name", "log"];
+        let [items, names, log] = tables.map(|table| now(&device, table));
+        harm(&device, page(&device, "log", "/003/"));
+        let ran = device.run(&["run", "--purge-and-retry"]);
+        assert_eq!(ran.exit, "11", "{}", ran.stderr);
+        assert_eq!(now(&device, "item"), items, "{}", ran.stderr);
+        assert_eq!(now(&device, "by_name"), names, "{}", ran.stderr);
+        assert!((1..50).contains(&gone(&log, &now(&device, "log"))), "{}", ran.stderr);
+    }
 }

@@ -1,5 +1,6 @@
 //! Owns the tests of sentences that were false, named the wrong file, or did not say what was lost.
-//! Promises: the cause is made by the test itself; what must not be said is asserted beside what must.
+//! Promises: the cause is made by the test itself; what must not be said is asserted beside what
+//! must.
 //! Never asks for more than a technician reads.
 
 use crate::device::{TestDevice, HOME};
@@ -165,14 +166,23 @@ fn a_file_that_may_only_be_read_is_not_called_a_read_only_file_system() {
     fs::set_permissions(device.main(), fs::Permissions::from_mode(0o644)).unwrap();
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "15", "{}", ran.stderr);
-    says(&ran.stderr, &["work is pending and it belongs to 0:0 with mode 0644, and uid 1000 may not read and write it", "settings.db"]);
+    says(
+        &ran.stderr,
+        &[
+            "work is pending and it belongs to 0:0 with mode 0644, and uid 1000 may not read and \
+             write it",
+            "settings.db",
+        ],
+    );
     assert!(!ran.stderr.contains("file system is read-only"), "{}", ran.stderr);
 }
 
 #[test]
 fn a_limit_on_the_size_of_files_ends_no_run_by_a_signal() {
     for kind in ["precious", "rebuildable"] {
-        let fill = "CREATE TABLE much(a);\nWITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9000) INSERT INTO much SELECT randomblob(500) FROM n;\n";
+        let fill =
+            "CREATE TABLE much(a);\nWITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
+             WHERE i < 9000) INSERT INTO much SELECT randomblob(500) FROM n;\n";
         let device = TestDevice::at(40)
             .firmware(42)
             .file(("V43__much.sql", fill))
@@ -198,7 +208,11 @@ fn a_purge_says_that_all_rows_went() {
     let device = TestDevice::at(40).firmware(42);
     let ran = device.run(&["purge", "--db", "settings", "--yes"]);
     assert_eq!(ran.exit, "11");
-    says(&ran.stderr, &["because `purge` was asked for; the old files are in quarantine/1; lost: all its rows. [BM-11 settings 40>42]"]);
+    says(
+        &ran.stderr,
+        &["because `purge` was asked for; the old files are in quarantine/1; lost: all its rows. \
+           [BM-11 settings 40>42]"],
+    );
     let device = TestDevice::at(40)
         .firmware(40)
         .file(BROKEN)

@@ -1,5 +1,6 @@
 //! Owns the tests of two slots: yesterday's firmware on tomorrow's data, and the way back from it.
-//! Promises: each firmware is a process of its own with a catalogue of its own; every row is compared before and after.
+//! Promises: each firmware is a process of its own with a catalogue of its own; every row is
+//! compared before and after.
 //! Never writes a history row by hand: the firmware that migrated did.
 
 use crate::device::TestDevice;
@@ -23,7 +24,8 @@ const NOTES: (&str, &str) = (
 const NOTES_DOWN: (&str, &str) = ("V43__notes.down.sql", "DROP TABLE note;\n");
 const CONFIGURED: &str = "on_newer = [\"compatible\", \"downgrade\", \"trial-snapshot\"]";
 
-/// A device at 30 with 2,000 parents and children, two slots; the newer firmware has V40 and V43, both with a way back.
+/// A device at 30 with 2,000 parents and children, two slots; the newer firmware has V40 and V43,
+/// both with a way back.
 fn newer(wal: bool) -> TestDevice {
     let device = if wal { TestDevice::wal_at(30) } else { TestDevice::at(30) };
     device.slots("ab").firmware(40).file(STAMP_DOWN).file(NOTES).file(NOTES_DOWN)
@@ -50,7 +52,8 @@ fn an_earlier_release_refuses_newer_data_and_leaves_it_alone() {
     let mut words = device.words(&["run"]);
     match std::env::var_os("BOOTMIGRATE_UNDER_TEST") {
         Some(other) => words[runner().len()] = other,
-        // Of this machine's processor, also where today's is of another: what one of them writes, the other reads.
+        // Of this machine's processor, also where today's is of another: what one of them writes,
+        // the other reads.
         None => drop(words.splice(..=runner().len(), [older::firmware().into()])),
     }
     let ran = finish(device.command(&words));
@@ -70,7 +73,8 @@ fn an_earlier_release_refuses_newer_data_and_leaves_it_alone() {
 
 #[test]
 fn goes_back_without_losing_a_row() {
-    // What the application wrote under the newer firmware stays, as far as the older schema knows it.
+    // What the application wrote under the newer firmware stays, as far as the older schema knows
+    // it.
     let device = after_newer(
         newer(false),
         "UPDATE parent SET reading = 3.5 WHERE id < 100; DELETE FROM child WHERE id = 7",
@@ -107,7 +111,8 @@ fn went_back(device: &TestDevice) -> Content {
     oracle::read(&connection).unwrap()
 }
 
-const WRITTEN: &str = "INSERT INTO note VALUES (1, 1, 'one'), (2, 1, 'two'); UPDATE child SET label = 'x' WHERE id = 4;";
+const WRITTEN: &str = "INSERT INTO note VALUES (1, 1, 'one'), (2, 1, 'two'); UPDATE child SET \
+                       label = 'x' WHERE id = 4;";
 
 #[test]
 fn goes_back_and_says_what_did_not_fit() {
@@ -382,7 +387,10 @@ fn a_slot_is_not_marked_good_where_one_database_is_worked_on() {
     let ran = device.run(&["mark-good"]);
     assert_eq!(ran.exit, "13", "{}", ran.stderr);
     assert!(
-        ran.stdout.starts_with("settings: not marked good, because telemetry cannot be marked.\ntelemetry: not marked good: another"),
+        ran.stdout.starts_with(
+            "settings: not marked good, because telemetry cannot be marked.\ntelemetry: not marked \
+             good: another"
+        ),
         "{}",
         ran.stdout
     );

@@ -1,5 +1,7 @@
-//! Owns the tests of room that is missing and comes back: bytes, inodes, a quota, limits of SQLite's own, a `statfs` that does not know.
-//! Promises: small real file systems, or the kernel's answers changed by strace; the first boot after the cause is gone goes on.
+//! Owns the tests of room that is missing and comes back: bytes, inodes, a quota, limits of
+//! SQLite's own, a `statfs` that does not know.
+//! Promises: small real file systems, or the kernel's answers changed by strace; the first boot
+//! after the cause is gone goes on.
 //! Never accepts a number of bytes where bytes were not what was missing.
 
 use crate::device::TestDevice;
@@ -15,7 +17,8 @@ const VACUUM: (&str, &str) = ("V43__vacuum.sql", "-- bootmigrate: no-transaction
 /// About 600 KiB.
 const LARGE: (&str, &str) = (
     "V41__large.sql",
-    "CREATE TABLE large AS WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 600) SELECT zeroblob(900) AS a FROM n;\n",
+    "CREATE TABLE large AS WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE \
+     i < 600) SELECT zeroblob(900) AS a FROM n;\n",
 );
 
 #[track_caller]
@@ -40,7 +43,7 @@ fn answered(device: &TestDevice, answers: &str, exit: &str) -> String {
 /// The first call with these words: `pwrite64:error=EDQUOT:when=12`, and all after it with `+`.
 #[track_caller]
 fn fails(device: &TestDevice, name: &str, words: &str, error: &str) -> String {
-    let (all, _) = calls(&device.twin(), &["run"]);
+    let (all, _) = calls(&device.duplicate(), &["run"]);
     let call = all
         .iter()
         .find(|call| call.name == name && call.line.contains(words))
@@ -69,7 +72,8 @@ fn mount(device: &TestDevice) -> &Mount {
 
 #[test]
 fn inodes_are_named_and_no_bytes_are_remembered() {
-    // Which file cannot be made differs: the snapshot, SQLite's journal, a WAL, a copy that is built beside.
+    // Which file cannot be made differs: the snapshot, SQLite's journal, a WAL, a copy that is
+    // built beside.
     for (wal, copy, left, beside) in [
         (false, "auto", 0, false),
         (false, "never", 0, false),
@@ -81,7 +85,7 @@ fn inodes_are_named_and_no_bytes_are_remembered() {
         let device = if wal { TestDevice::wal_at(40) } else { TestDevice::at(40) }
             .on(|at, folder| Mount::ext4_for_files(at, folder, 64));
         runs(&device, &["run"], "0");
-        let device = device.firmware(41).key(&format!("copy = \"{copy}\""));
+        let device = device.firmware(41).key(&format!("snapshot = \"{copy}\""));
         let device = if beside { device.firmware(42).file(VACUUM) } else { device };
         mount(&device).take_inodes(left);
         for _ in 0..2 {
@@ -117,7 +121,8 @@ fn no_inode_for_the_first_boot() {
 #[test]
 fn a_quota_is_named_and_no_bytes_are_remembered() {
     require_root();
-    // SQLite makes an I/O error of the first three, and "cannot open" of a journal that cannot be made.
+    // SQLite makes an I/O error of the first three, and "cannot open" of a journal that cannot be
+    // made.
     for (wal, call, words, from_then_on) in [
         (false, "pwrite64", "settings.db-journal>", ""),
         (false, "pwrite64", "gateway/settings.db>", ""),
@@ -184,7 +189,7 @@ fn remembered_bytes_are_forgotten_by_a_person_and_by_a_boot_that_has_them() {
         let device = TestDevice::booted_at(40)
             .firmware(40)
             .file(LARGE)
-            .key("copy = \"never\"")
+            .key("snapshot = \"never\"")
             .on(|at, folder| Mount::ext4(at, folder, 8192));
         mount(&device).fill_but(400);
         let said = runs(&device, &["run"], "14");
@@ -214,7 +219,8 @@ fn remembered_bytes_are_forgotten_by_a_person_and_by_a_boot_that_has_them() {
     }
 }
 
-/// The record of an earlier run, with another number of bytes that must be free: format 1, two slots, of which one has the number.
+/// The record of an earlier run, with another number of bytes that must be free: format 1, two
+/// slots, of which one has the number.
 #[track_caller]
 fn remembers(device: &TestDevice, said: u64, bytes: u64) {
     let path = device.state("settings").join("record");
@@ -239,7 +245,8 @@ fn asked_for(said: &str) -> u64 {
         .unwrap()
 }
 
-/// An earlier firmware has stored what it took for the missing bytes, such as the 67 GB that a quota's ENOSPC led to.
+/// An earlier firmware has stored what it took for the missing bytes, such as the 67 GB that a
+/// quota's ENOSPC led to.
 #[test]
 fn an_unreachable_number_of_bytes_is_never_asked_for() {
     let size_of = |room: &rustix::fs::StatVfs, blocks: u64| room.f_frsize * blocks;
@@ -255,7 +262,7 @@ fn an_unreachable_number_of_bytes_is_never_asked_for() {
         let device = TestDevice::booted_at(40)
             .firmware(40)
             .file(LARGE)
-            .key("copy = \"never\"")
+            .key("snapshot = \"never\"")
             .on(|at, folder| Mount::ext4(at, folder, 8192));
         mount(&device).fill_but(400);
         let stored = asked_for(&runs(&device, &["run"], "14"));
@@ -328,7 +335,7 @@ fn commands_name_a_quota_too() {
         (&["snapshot", "create"], "openat", "tmp-backup.db"),
     ] {
         let device = TestDevice::booted_at(40).firmware(41);
-        let (all, _) = calls(&device.twin(), arguments);
+        let (all, _) = calls(&device.duplicate(), arguments);
         let found = all.iter().find(|seen| seen.name == call && seen.line.contains(words));
         let nth = found.unwrap_or_else(|| panic!("no {call} of {words}")).nth;
         let log = device.folder().join("answers.log");
@@ -368,7 +375,7 @@ fn a_file_system_that_does_not_know_its_room() {
         TestDevice::at(40).firmware(41),
         TestDevice::wal_at(40).firmware(41),
         TestDevice::at(40).firmware(42).file(VACUUM),
-        TestDevice::at(40).firmware(41).key("copy = \"always\""),
+        TestDevice::at(40).firmware(41).key("snapshot = \"always\""),
     ] {
         let wanted = device.expectations(&device.databases[0]).new.unwrap();
         let doctor = not_knowing(&device, &["doctor"]);
@@ -413,7 +420,8 @@ fn a_refusal_names_what_of_ours_may_go() {
             && said.contains(&remove),
         "{said}"
     );
-    // The snapshot is from before the loss: it may be the only home of rows, and goes by an operator's word alone.
+    // The snapshot is from before the loss: it may be the only home of rows, and goes by an
+    // operator's word alone.
     assert!(!said.contains("a snapshot of"), "{said}");
     for command in ["status", "plan"] {
         let looked = tidy(&device, &device.run(&[command]).stdout);
@@ -425,4 +433,49 @@ fn a_refusal_names_what_of_ours_may_go() {
     // What it says helps.
     runs(&device, &["quarantine", "delete", &number, "--db", "settings", "--yes"], "0");
     goes_on(&device);
+}
+
+/// Whoever was told that nothing was changed does not find it purged by the next boot.
+#[test]
+fn a_purge_that_found_no_room_for_the_old_files_is_off() {
+    let purge = ["purge", "--db", "settings", "--yes"];
+    let device = TestDevice::booted_at(40);
+    let (all, _) = calls(&device.duplicate(), &purge);
+    let call = all
+        .iter()
+        .find(|call| call.name == "mkdirat" && call.line.contains("quarantine"))
+        .unwrap_or_else(|| panic!("nothing was set aside"));
+    let answer = format!("mkdirat:error=ENOSPC:when={}", call.nth);
+    let log = device.folder().join("answers.log");
+    let ran = finish(device.command(&strace::words(&device, &purge, &log, Some(answer))));
+    assert_eq!(ran.exit, "14", "{}", ran.stderr);
+    let rows = oracle::content(&device.main()).unwrap();
+    runs(&device, &["run"], "0");
+    assert_eq!(oracle::content(&device.main()).unwrap(), rows);
+    runs(&device, &purge, "11");
+}
+
+/// What a repair needs is more than such a small file system can have beside the damaged file: that
+/// is found out once.
+#[test]
+fn a_repair_without_room_is_tried_once() {
+    let table = ("V1__log.sql", "CREATE TABLE log (id INTEGER PRIMARY KEY, b BLOB);\n");
+    let device = TestDevice::empty(0).file(table).on(|at, _| Mount::tmpfs(at, 3072));
+    runs(&device, &["run"], "0");
+    rusqlite::Connection::open(device.main())
+        .unwrap()
+        .execute_batch("INSERT INTO log VALUES (1, randomblob(2000000)), (2, NULL)")
+        .unwrap();
+    let file = fs::OpenOptions::new().write(true).open(device.main()).unwrap();
+    file.write_all_at(b"no database here", 0).unwrap();
+    drop(file);
+    let damaged = fs::read(device.main()).unwrap();
+    runs(&device, &["run"], "14");
+    for _ in 0..3 {
+        let before = oracle::folder(&device.home());
+        let said = runs(&device, &["run"], "14");
+        assert!(said.contains("to repair it"), "{said}");
+        assert_eq!(oracle::touched(&before, &oracle::folder(&device.home())), "nothing", "{said}");
+        assert!(fs::read(device.main()).unwrap() == damaged, "{said}");
+    }
 }

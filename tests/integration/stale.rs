@@ -1,9 +1,12 @@
-//! Owns the tests of a page that is older than the rest of its file: a write that flash lost, seen from the table and from its indexes.
-//! Promises: which rows are on the page is known by the test; each must be there afterwards, or counted, kept aside, and in a snapshot.
+//! Owns the tests of a page that is older than the rest of its file: a write that flash lost, seen
+//! from the table and from its indexes.
+//! Promises: which rows are on the page is known by the test; each must be there afterwards, or
+//! counted, kept aside, and in a snapshot.
 //! Never lets SQLite change the file between the harm and the program under test.
 
 use crate::device::TestDevice;
 use crate::oracle::Copy;
+use crate::program::RunResult;
 use rusqlite::Connection;
 use std::fs;
 
@@ -35,7 +38,8 @@ fn ask(device: &TestDevice, question: &str) -> String {
     )
 }
 
-/// 60 rows were written, and the page that the table's rows are on is of the time when there were 40.
+/// 60 rows were written, and the page that the table's rows are on is of the time when there were
+/// 40.
 fn stale_table(device: &TestDevice) {
     let page = device.root_page("t");
     insert(device, 41, 60);
@@ -57,7 +61,8 @@ fn rows_that_only_an_index_knows_are_counted_and_kept() {
         "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE INDEX t_by_a ON t(a)",
         "CREATE TABLE t(id INT, a); CREATE UNIQUE INDEX t_by_a ON t(a, id)",
         "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE INDEX t_by_a ON t(a) WHERE id > 0",
-        "CREATE TABLE t(id INTEGER PRIMARY KEY, a COLLATE NOCASE); CREATE INDEX t_by_a ON t(a DESC)",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a COLLATE NOCASE); CREATE INDEX t_by_a ON t(a \
+         DESC)",
         "CREATE TABLE t(id PRIMARY KEY, a) WITHOUT ROWID; CREATE INDEX t_by_a ON t(a)",
     ] {
         let device = TestDevice::at(40).firmware(41);
@@ -65,8 +70,14 @@ fn rows_that_only_an_index_knows_are_counted_and_kept() {
         insert(&device, 1, 40);
         stale_table(&device);
         let ran = device.run(&["run"]);
-        let said = "Lost before: 20 rows of t are in an index and no longer in the table (indexed columns in lost_t)";
-        assert!(ran.exit == "11" && ran.stderr.contains(said), "{table}: exit {}: {}", ran.exit, ran.stderr);
+        let said = "Lost before: 20 rows of t are in an index and no longer in the table (indexed \
+                    columns in lost_t)";
+        assert!(
+            ran.exit == "11" && ran.stderr.contains(said),
+            "{table}: exit {}: {}",
+            ran.exit,
+            ran.stderr
+        );
         assert_eq!(rows(&device), ["40", "20", "41", "ok"], "{table}");
         let last = ask(&device, "SELECT a FROM lost_t ORDER BY a DESC LIMIT 1");
         assert_eq!(last, format!("{:040}", 60), "{table}");
@@ -91,13 +102,17 @@ fn rows_of_an_expression_are_counted_though_it_cannot_give_them_back() {
     assert_eq!(ask(&device, "SELECT min(id) || '-' || max(id) FROM lost_t"), "41-60");
 }
 
-/// Partial indexes whose entries without a row SQLite passes over, because it looks the row up for the condition.
+/// Partial indexes whose entries without a row SQLite passes over, because it looks the row up for
+/// the condition.
 const ONLY_COUNTED: [&str; 4] = [
     "CREATE TABLE t(id PRIMARY KEY, a) WITHOUT ROWID; CREATE INDEX t_by_id ON t(id) WHERE a > ''",
-    "CREATE TABLE t(id, a, PRIMARY KEY(id)) WITHOUT ROWID; CREATE UNIQUE INDEX t_by_id ON t(-id) WHERE length(a) > 5 AND id > 0",
-    "CREATE TABLE t(id TEXT PRIMARY KEY, a, b) WITHOUT ROWID; CREATE INDEX t_by_b ON t(b, id) WHERE a IS NOT NULL",
+    "CREATE TABLE t(id, a, PRIMARY KEY(id)) WITHOUT ROWID; CREATE UNIQUE INDEX t_by_id ON t(-id) \
+     WHERE length(a) > 5 AND id > 0",
+    "CREATE TABLE t(id TEXT PRIMARY KEY, a, b) WITHOUT ROWID; CREATE INDEX t_by_b ON t(b, id) \
+     WHERE a IS NOT NULL",
     // A condition that is true of every row: SQLite never reads by this index.
-    "CREATE TABLE t(id INTEGER PRIMARY KEY, a NOT NULL); CREATE INDEX t_by_a ON t(a) WHERE a IS NOT NULL",
+    "CREATE TABLE t(id INTEGER PRIMARY KEY, a NOT NULL); CREATE INDEX t_by_a ON t(a) WHERE a IS \
+     NOT NULL",
 ];
 
 #[test]
@@ -108,7 +123,8 @@ fn rows_that_an_index_can_only_count_are_counted() {
         insert(&device, 1, 40);
         stale_table(&device);
         let ran = device.run(&["run"]);
-        let said = "Lost before: 20 rows of t are in an index alone, which can count them and not give them back.";
+        let said = "Lost before: 20 rows of t are in an index alone, which can count them and not \
+                    give them back.";
         assert!(
             ran.exit == "11" && ran.stderr.contains(said),
             "{table}: exit {}: {}",
@@ -149,7 +165,8 @@ fn a_snapshot_gives_back_what_an_index_can_only_count() {
     for table in ONLY_COUNTED {
         let device = with_a_snapshot_of_60(table).firmware(42);
         let ran = device.run(&["run"]);
-        let said = "restored from a snapshot and migrated to 42, because 20 rows of t are in an index alone, which can count them and not give them back";
+        let said = "restored from a snapshot and migrated to 42, because 20 rows of t are in an \
+                    index alone, which can count them and not give them back";
         assert!(
             ran.exit == "11" && ran.stderr.contains(said),
             "{table}: exit {}: {}",
@@ -204,7 +221,8 @@ fn an_index_that_is_older_than_its_table_gives_up_no_row() {
     }
 }
 
-/// Upgraded to 41, so that there is a snapshot with 60 rows; then the page of the table is an older one.
+/// Upgraded to 41, so that there is a snapshot with 60 rows; then the page of the table is an older
+/// one.
 fn with_a_snapshot_of_60(table: &str) -> TestDevice {
     let device = TestDevice::booted_at(40).firmware(41);
     sql(&device, table);
@@ -221,7 +239,8 @@ fn with_a_snapshot_of_60(table: &str) -> TestDevice {
 fn a_snapshot_that_has_the_rows_is_the_better_repair() {
     let device = with_a_snapshot_of_60(TABLE).firmware(42);
     let ran = device.run(&["run"]);
-    let said = "restored from a snapshot and migrated to 42, because 20 rows of t are in an index and no longer in the table";
+    let said = "restored from a snapshot and migrated to 42, because 20 rows of t are in an index \
+                and no longer in the table";
     assert!(ran.exit == "11" && ran.stderr.contains(said), "exit {}: {}", ran.exit, ran.stderr);
     assert_eq!(rows(&device), ["60", "no such table: lost_t", "42", "ok"]);
 }
@@ -263,7 +282,8 @@ fn a_history_that_lacks_a_row_is_never_migrated_on() {
     let device = device.firmware(42);
     let ran = device.run(&["run"]);
     let said =
-        "restored from a snapshot and migrated to 42, because 1 row of refinery_schema_history is in an index and no longer in the table";
+        "restored from a snapshot and migrated to 42, because 1 row of refinery_schema_history is \
+         in an index and no longer in the table";
     assert!(ran.exit == "11" && ran.stderr.contains(said), "exit {}: {}", ran.exit, ran.stderr);
     assert_eq!(ask(&device, "SELECT count(*) FROM refinery_schema_history NOT INDEXED"), "6");
 }
@@ -284,19 +304,30 @@ fn under_a_newer_wal(
     device
 }
 
+/// By hand, from a file with these bytes.
+fn restored(device: &TestDevice, bytes: &[u8]) -> RunResult {
+    let copy = device.folder().join("copy.db");
+    fs::write(&copy, bytes).unwrap();
+    device.run(&["snapshot", "restore", &copy.to_string_lossy(), "--db", "settings", "--yes"])
+}
+
 #[test]
 fn an_older_copy_beside_a_newer_wal_is_never_migrated_as_if_it_were_whole() {
-    let more = "WITH RECURSIVE n(i) AS (SELECT 41 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) INSERT INTO t SELECT i, printf('%0400d', i * 7919 % 3001) FROM n";
-    let table =
-        format!("{TABLE}; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO t SELECT i, i FROM n");
+    let more = "WITH RECURSIVE n(i) AS (SELECT 41 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) \
+                INSERT INTO t SELECT i, printf('%0400d', i * 7919 % 3001) FROM n";
+    let table = format!(
+        "{TABLE}; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) \
+         INSERT INTO t SELECT i, i FROM n"
+    );
     for (change, exit) in [
         ("UPDATE t SET a = a || 'z' WHERE id % 7 = 0", "17"),
         ("CREATE TABLE u AS SELECT * FROM t", "17"),
-        // No page of the copy refers to what the WAL has: its rows are read, and that there were others is said.
+        // No page of the copy refers to what the WAL has: its rows are read, and that there were
+        // others is said.
         ("UPDATE t SET a = 'one' WHERE id = 2999", "11"),
     ] {
         for (firmware, key) in
-            [(41, "copy = \"auto\""), (41, "copy = \"never\""), (50, "copy = \"auto\"")]
+            [(41, "snapshot = \"auto\""), (41, "snapshot = \"never\""), (50, "snapshot = \"auto\"")]
         {
             let device = under_a_newer_wal(
                 TestDevice::wal_at(40).firmware(firmware).key(key),
@@ -321,16 +352,7 @@ fn an_older_copy_beside_a_newer_wal_is_never_migrated_as_if_it_were_whole() {
                     main,
                     "{change}: the copy stays what it was"
                 );
-                let copy = device.folder().join("copy.db");
-                fs::write(&copy, main).unwrap();
-                let ran = device.run(&[
-                    "snapshot",
-                    "restore",
-                    &copy.to_string_lossy(),
-                    "--db",
-                    "settings",
-                    "--yes",
-                ]);
+                let ran = restored(&device, &main);
                 assert_eq!(ran.exit, "11", "{change}: {}", ran.stderr);
                 assert_eq!(rows(&device)[..2], ["40", "no such table: lost_t"], "{change}");
                 let aside = fs::read_dir(device.state("settings").join("quarantine"))
@@ -362,7 +384,8 @@ fn an_older_copy_beside_a_newer_wal_is_never_migrated_as_if_it_were_whole() {
 fn rows_of_two_times_are_said_where_all_pages_fit() {
     // Every page of the old copy is one of the new file too: nothing but the change counter tells.
     let table = format!("{TABLE}; INSERT INTO t VALUES (1, 'old'), (2, 'old too')");
-    let changed = "UPDATE t SET a = 'new' WHERE id = 1; PRAGMA user_version = 8; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA user_version = 7";
+    let changed = "UPDATE t SET a = 'new' WHERE id = 1; PRAGMA user_version = 8; PRAGMA \
+                   wal_checkpoint(TRUNCATE); PRAGMA user_version = 7";
     let device = under_a_newer_wal(
         TestDevice::wal_at(40).firmware(41),
         &table,
@@ -378,7 +401,8 @@ fn rows_of_two_times_are_said_where_all_pages_fit() {
 #[test]
 fn a_page_with_two_owners_is_no_fault_of_an_index() {
     let device = TestDevice::at(40).firmware(41);
-    // The first cell of the table's root points to a leaf; now it points to where the next one does.
+    // The first cell of the table's root points to a leaf; now it points to where the next one
+    // does.
     let (number, mut page) = device.root_page("child");
     assert_eq!(page[0], 5, "the root is an interior page");
     let cell = |at: usize| u16::from_be_bytes([page[12 + 2 * at], page[13 + 2 * at]]) as usize;
@@ -408,10 +432,15 @@ fn an_index_that_a_migration_leaves_behind_its_table_is_built_from_it() {
     // A number stands in a column of text, as a changed column type or a flipped bit leaves it.
     let device = TestDevice::at(40)
         .file(("V41__more.sql", "ALTER TABLE t ADD COLUMN more;\nUPDATE t SET more = a;\n"));
-    sql(&device, "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE INDEX t_by_a ON t(a); INSERT INTO t VALUES (1, 7), (2, 'x')");
     sql(
         &device,
-        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT)' WHERE name = 't'",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE INDEX t_by_a ON t(a); INSERT INTO t \
+         VALUES (1, 7), (2, 'x')",
+    );
+    sql(
+        &device,
+        "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE TABLE t(id INTEGER \
+         PRIMARY KEY, a TEXT)' WHERE name = 't'",
     );
     let ran = device.run(&["run"]);
     assert!(ran.exit == "0" && ran.stderr.contains("t_by_a"), "exit {}: {}", ran.exit, ran.stderr);

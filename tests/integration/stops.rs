@@ -1,5 +1,6 @@
 //! Owns the tests of a stop signal: SIGTERM at every write-like call of a run.
-//! Promises: the run ends with 20 and the old rows, or it had committed and says so; the next boot goes on.
+//! Promises: the run ends with 20 and the old rows, or it had committed and says so; the next boot
+//! goes on.
 //! Never sends the signal by the clock: the program is stopped at the call, told, and let go on.
 
 use crate::device::{copy_tree, Mode, TestDevice};

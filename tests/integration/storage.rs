@@ -1,4 +1,5 @@
-//! Owns the tests of storage that does not take writes: read-only folder, read-only mount, missing mount, full from the start.
+//! Owns the tests of storage that does not take writes: read-only folder, read-only mount, missing
+//! mount, full from the start.
 //! Promises: real mounts, unmounted also when the test fails.
 //! Never pretends: the kernel refuses, not a wrapper.
 
@@ -141,7 +142,7 @@ fn full_file_system_with_nothing_pending() {
 fn full_before_the_snapshot() {
     let device = TestDevice::at(40).on(|at, folder| Mount::ext4(at, folder, 8192));
     assert_eq!(device.run(&["run"]).exit, "0");
-    let device = device.firmware(41).key("copy = \"always\"");
+    let device = device.firmware(41).key("snapshot = \"always\"");
     device.mount.as_ref().unwrap().fill();
     check_op(
         &device,

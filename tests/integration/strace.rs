@@ -1,5 +1,7 @@
-//! Owns the breaking of a run at each of its write-like system calls: stopped at one of them, or killed.
-//! Promises: the calls are counted first, then each is broken in turn; a kill that did not kill fails the test.
+//! Owns the breaking of a run at each of its write-like system calls: stopped at one of them, or
+//! killed.
+//! Promises: the calls are counted first, then each is broken in turn; a kill that did not kill
+//! fails the test.
 //! Never uses `--seccomp-bpf`: with it an injection never fires.
 
 use crate::device::TestDevice;
@@ -13,11 +15,10 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 /// Every call that can change what is on disk. `openat` counts where it creates.
-const WRITE_LIKE: &str = "write,pwrite64,writev,pwritev,pwritev2,rename,renameat,renameat2,unlink,unlinkat,link,linkat,\
-symlink,symlinkat,mkdir,mkdirat,rmdir,ftruncate,truncate,fallocate,fsync,fdatasync,sync_file_range,copy_file_range,\
-sendfile,chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,utimensat,setxattr,fsetxattr,open,openat,creat";
+const WRITE_LIKE: &str = "write,pwrite64,writev,pwritev,pwritev2,rename,renameat,renameat2,unlink,unlinkat,link,linkat,symlink,symlinkat,mkdir,mkdirat,rmdir,ftruncate,truncate,fallocate,fsync,fdatasync,sync_file_range,copy_file_range,sendfile,chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,utimensat,setxattr,fsetxattr,open,openat,creat";
 
-/// One write-like call of a run: its name, and the how-manieth of that name it is (strace counts by name).
+/// One write-like call of a run: its name, and the how-manieth of that name it is (strace counts by
+/// name).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// The system call.
@@ -46,7 +47,8 @@ pub fn words(
     words
 }
 
-/// Runs the program once and lists its write-like calls in their order, but those to its own standard output and error.
+/// Runs the program once and lists its write-like calls in their order, but those to its own
+/// standard output and error.
 #[track_caller]
 pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, RunResult) {
     let log = device.folder().join("calls.log");
@@ -78,7 +80,8 @@ pub fn calls(device: &TestDevice, arguments: &[&str]) -> (Vec<Call>, RunResult) 
     (found, ran)
 }
 
-/// A name in a folder that is held open, `7</data>, "x.db"`, as the path that it is: `"/data/x.db"`.
+/// A name in a folder that is held open, `7</data>, "x.db"`, as the path that it is:
+/// `"/data/x.db"`.
 fn with_paths(line: &str) -> String {
     let mut told = String::new();
     let mut rest = line;
@@ -95,7 +98,8 @@ fn with_paths(line: &str) -> String {
     told + rest
 }
 
-/// Runs the program, stops it right after this call, does something to the device, and lets it go on.
+/// Runs the program, stops it right after this call, does something to the device, and lets it go
+/// on.
 #[track_caller]
 pub fn stopped_after(
     device: &TestDevice,
@@ -119,7 +123,8 @@ pub fn stopped_after(
     RunResult::from(child.wait_with_output().unwrap())
 }
 
-/// The lines of a log that is a FIFO, as they come. It is read to its end whoever listens, or strace would be ended by a signal.
+/// The lines of a log that is a FIFO, as they come. It is read to its end whoever listens, or
+/// strace would be ended by a signal.
 fn follow(log: PathBuf) -> mpsc::Receiver<String> {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
@@ -136,8 +141,9 @@ fn stopped(lines: &mpsc::Receiver<String>) -> Option<Pid> {
     Pid::from_raw(line.split_whitespace().next()?.parse().ok()?)
 }
 
-/// Until strace, which says first that the program is stopped and then leaves it so (`PTRACE_LISTEN`), waits for what comes next:
-/// a program that is killed between the two makes strace itself fail.
+/// Until strace, which says first that the program is stopped and then leaves it so
+/// (`PTRACE_LISTEN`), waits for what comes next: a program that is killed between the two makes
+/// strace itself fail.
 fn until_it_waits(strace: u32) {
     let state = || fs::read_to_string(format!("/proc/{strace}/stat")).unwrap();
     while !state().rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {

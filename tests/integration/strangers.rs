@@ -1,161 +1,32 @@
-//! Owns the tests of a run by root in a folder that another user owns, and of what that user, or a third one, has put there.
-//! Promises: exit 16 (2 for the configuration) and a sentence that names the file; not a byte is changed in the folder, nor outside it;
-//!   without what was planted the device goes on.
-//! Never relies on `fs.protected_symlinks`, `fs.protected_hardlinks` or `fs.protected_regular`: root plants, and they bind nobody here.
+//! Owns the tests of a run by root in a folder that another user owns, and of what that user, or a
+//! third one, has put there.
+//! Promises: exit 16 (2 for the configuration) and a sentence that names the file; not a byte is
+//! changed in the folder, nor outside it; without what was planted the device goes on.
+//! Never relies on `fs.protected_symlinks`, `fs.protected_hardlinks` or `fs.protected_regular`:
+//! root plants, and they bind nobody here.
 
-use crate::device::{copy_tree, TestDevice, HOME};
-use crate::mount::require_root;
+use crate::device::{TestDevice, HOME};
 use crate::oracle;
+use crate::planted::{link, remove, Device, USER};
 use crate::program::finish;
 use rusqlite::Connection;
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{chown, lchown, symlink, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{chown, symlink, PermissionsExt};
 
-/// The application's user, and another one.
-pub const USER: u32 = 65534;
+/// Another user.
 const OTHER: u32 = 65533;
 const STATE: &str = ".bootmigrate/settings.db";
-
-/// A device of the application's user at version 40, booted by root and with a snapshot, whose firmware knows 41; and what root has outside.
-pub struct Device {
-    template: TestDevice,
-    pub work: TestDevice,
-}
-
-impl Device {
-    pub fn new() -> Device {
-        require_root();
-        let template = TestDevice::at(30).firmware(40).home_of(USER);
-        assert_eq!(template.run(&["run"]).exit, "0");
-        assert!(template.state("settings").join("snapshots/v30-1.db").exists());
-        let device = Device { template, work: TestDevice::empty(41) };
-        device.reset();
-        device
-    }
-
-    /// As it was, whatever was planted.
-    pub fn reset(&self) {
-        for folder in [self.work.root().join("var"), self.work.root().join("etc"), self.outside()] {
-            let _ = fs::remove_dir_all(folder);
-        }
-        fs::create_dir_all(self.work.home()).unwrap();
-        fs::create_dir_all(self.work.root().join("etc")).unwrap();
-        copy_tree(&self.template.home(), &self.work.home());
-        let outside = self.outside();
-        for folder in [
-            "snapshots",
-            "quarantine/1",
-            "rehearsal/below",
-            "above/settings.db/snapshots",
-            "above/settings.db/quarantine",
-        ] {
-            fs::create_dir_all(outside.join(folder)).unwrap();
-        }
-        for file in [
-            "secret",
-            "staging-2.db",
-            "undo-main.db",
-            "record",
-            "lock",
-            "quarantine/1/reason.txt",
-            "rehearsal/below/file",
-        ] {
-            fs::write(outside.join(file), "root:secret:hash").unwrap();
-        }
-        for file in ["good.db", "snapshots/v40-9.db", "snapshots/tmp-9.db"] {
-            fs::copy(self.template.main(), outside.join(file)).unwrap();
-        }
-        for entry in oracle::folder(&outside).keys() {
-            chown(outside.join(entry), Some(0), Some(0)).unwrap();
-        }
-        fs::set_permissions(&outside, fs::Permissions::from_mode(0o700)).unwrap();
-    }
-
-    /// What root has elsewhere, on the same file system.
-    pub fn outside(&self) -> PathBuf {
-        self.work.folder().join("outside")
-    }
-
-    /// A path below the folder of databases.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.work.home().join(name)
-    }
-
-    /// Names outside that were changed, made or removed.
-    pub fn changed_outside(&self, before: &BTreeMap<String, oracle::Entry>) -> Vec<String> {
-        let after = oracle::folder(&self.outside());
-        let names = before.keys().chain(after.keys());
-        names.filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
-    }
-
-    /// What was planted is refused with these words, by every command that would change something, and nothing is changed.
-    #[track_caller]
-    fn refused(&self, apply: impl Fn(&Device), words: &str) {
-        self.reset();
-        apply(self);
-        let (home, outside) = (oracle::folder(&self.work.home()), oracle::folder(&self.outside()));
-        let every: [&[&str]; 4] = [
-            &["run"],
-            &["run", "--purge-and-retry"],
-            &["purge", "--db", "settings", "--yes"],
-            &["snapshot", "create", "--db", "settings"],
-        ];
-        for command in every {
-            let ran = self.work.run(command);
-            assert!(
-                ran.exit == "16" && ran.stderr.contains(words),
-                "{command:?}: exit {}: {}\nwanted: {words}",
-                ran.exit,
-                ran.stderr
-            );
-            assert_eq!(self.changed_outside(&outside), [""; 0], "{command:?}: {words}");
-            assert_eq!(
-                oracle::touched(&home, &oracle::folder(&self.work.home())),
-                "nothing",
-                "{command:?}: {words}"
-            );
-        }
-    }
-
-    /// Without what was planted.
-    #[track_caller]
-    fn goes_on(&self) {
-        self.reset();
-        let ran = self.work.run(&["run"]);
-        assert!(
-            ran.exit == "0" && ran.stderr.contains("settings: migrated from 40 to 41"),
-            "exit {}: {}",
-            ran.exit,
-            ran.stderr
-        );
-    }
-}
-
-fn remove(path: &Path) {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path).unwrap(),
-        Ok(_) => fs::remove_file(path).unwrap(),
-        Err(_) => {}
-    }
-}
-
-/// The application's user replaces `name` by a link to this.
-pub fn link(device: &Device, name: &str, target: &Path) {
-    let path = device.path(name);
-    remove(&path);
-    symlink(target, &path).unwrap();
-    lchown(&path, Some(USER), Some(USER)).unwrap();
-}
 
 #[test]
 fn links_in_the_place_of_a_file() {
     let device = Device::new();
     let outside = device.outside();
     for target in ["secret", "good.db", "missing", "snapshots"] {
-        let words = format!("it is a symbolic link in a folder where others than root may write (owner {USER}), and is not followed");
+        let words = format!(
+            "it is a symbolic link in a folder where others than root may write (owner {USER}), \
+             and is not followed"
+        );
         device.refused(|device| link(device, "settings.db", &outside.join(target)), &words);
     }
     let side_files =
@@ -213,7 +84,8 @@ fn links_in_the_place_of_what_is_swept() {
     }
 }
 
-/// A second name of a file of root's would be given to the application's user, written into, or copied to where he can read it.
+/// A second name of a file of root's would be given to the application's user, written into, or
+/// copied to where he can read it.
 #[test]
 fn hard_links() {
     let device = Device::new();
@@ -341,7 +213,8 @@ fn what_everybody_may_write() {
     device.goes_on();
 }
 
-/// `/data` may be root's own link to where the partition is mounted; whoever else may write beside it makes it anybody's.
+/// `/data` may be root's own link to where the partition is mounted; whoever else may write beside
+/// it makes it anybody's.
 #[test]
 fn a_link_of_root_s_is_followed_and_nobody_else_s() {
     let device = Device::new();
@@ -354,7 +227,10 @@ fn a_link_of_root_s_is_followed_and_nobody_else_s() {
         fs::set_permissions(&lib, fs::Permissions::from_mode(mode)).unwrap();
         let (home, before) = (oracle::folder(&lib), oracle::folder(&outside));
         let ran = device.work.run(&["run"]);
-        let words = format!("it is a symbolic link in a folder where others than root may write (owner {owner}), and is not followed");
+        let words = format!(
+            "it is a symbolic link in a folder where others than root may write (owner {owner}), \
+             and is not followed"
+        );
         assert!(
             ran.exit == "16" && ran.stderr.contains(&words),
             "{owner} {mode:o}: exit {}: {}",
@@ -492,7 +368,8 @@ fn a_ready_file_of_no_operation_takes_nobody_s_place() {
     }
 }
 
-/// What is read of a database's past is read from tables, and from nothing that runs somebody's code when it is read.
+/// What is read of a database's past is read from tables, and from nothing that runs somebody's
+/// code when it is read.
 #[test]
 fn a_history_that_is_no_plain_table() {
     let columns = "version, name, applied_on, checksum";
@@ -502,7 +379,8 @@ fn a_history_that_is_no_plain_table() {
             "refinery_schema_history is no table but: view",
         ),
         (
-            format!("CREATE VIRTUAL TABLE Refinery_Schema_History USING fts5({columns}); INSERT INTO refinery_schema_history SELECT {columns} FROM past"),
+            format!("CREATE VIRTUAL TABLE Refinery_Schema_History USING fts5({columns}); INSERT \
+                     INTO refinery_schema_history SELECT {columns} FROM past"),
             "Refinery_Schema_History is no table but: virtual table",
         ),
         (
@@ -512,17 +390,20 @@ fn a_history_that_is_no_plain_table() {
             "refinery_schema_history has a generated column: checksum",
         ),
         (
-            format!("CREATE TABLE refinery_schema_history AS SELECT {columns} FROM past; CREATE VIEW bootmigrate_state AS SELECT 'act' key, 7 value"),
+            format!("CREATE TABLE refinery_schema_history AS SELECT {columns} FROM past; CREATE \
+                     VIEW bootmigrate_state AS SELECT 'act' key, 7 value"),
             "bootmigrate_state is no table but: view",
         ),
     ] {
         let device = TestDevice::at(40).firmware(41);
         let connection = Connection::open(device.main()).unwrap();
-        connection.execute_batch(&format!("ALTER TABLE refinery_schema_history RENAME TO past; {sql}")).unwrap();
+        connection.execute_batch(&format!("ALTER TABLE refinery_schema_history RENAME TO past; \
+            {sql}")).unwrap();
         connection.close().unwrap();
         let before = oracle::folder(&device.home());
         let ran = device.run(&["run"]);
-        assert!(ran.exit == "21" && ran.stderr.contains(&format!("the history cannot be read: {why}")), "{sql}: exit {}: {}", ran.exit, ran.stderr);
+        assert!(ran.exit == "21" && ran.stderr.contains(&format!("the history cannot be read: \
+            {why}")), "{sql}: exit {}: {}", ran.exit, ran.stderr);
         assert_eq!(oracle::touched(&before, &oracle::folder(&device.home())), "nothing", "{sql}");
     }
 }

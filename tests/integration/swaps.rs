@@ -1,5 +1,6 @@
 //! Owns the test of swaps under an application that opens and writes as fast as it can.
-//! Promises: every row that the application was told is committed stands in the database under its name.
+//! Promises: every row that the application was told is committed stands in the database under its
+//! name.
 //! Never slows the application down: it is not told of the swap.
 
 use crate::application::Application;
@@ -54,7 +55,8 @@ fn swaps_under_an_application_that_opens_and_writes() {
             answer.split(' ').skip(1).map(|number| number.parse().unwrap()).collect();
         let (parents, children, hammered, page_size) = rows_of(&device);
         assert_eq!((parents, children), (2000, 1000), "run {run}: {}", ran.stderr);
-        // A row may be there that was not acknowledged (BUSY after the commit); none may be missing.
+        // A row may be there that was not acknowledged (BUSY after the commit); none may be
+        // missing.
         assert!(
             hammered >= told[0],
             "run {run}: {} rows acknowledged, {hammered} there: {}",
@@ -71,6 +73,9 @@ fn swaps_under_an_application_that_opens_and_writes() {
         acknowledged += told[0];
         opened += told[1];
     }
-    println!("{swaps} swaps, ends {ends:?}, {opened} times opened, {acknowledged} rows acknowledged, none lost");
+    println!(
+        "{swaps} swaps, ends {ends:?}, {opened} times opened, {acknowledged} rows acknowledged, \
+         none lost"
+    );
     assert_eq!(swaps, wanted, "ends {ends:?}");
 }

@@ -73,7 +73,8 @@ fn taken_over_from_refinery_grouped() {
 
 #[test]
 fn half_done_step_of_refinery_is_recorded() {
-    // The trigger and the column of V40 are there, its row is not: refinery says "duplicate column" for ever.
+    // The trigger and the column of V40 are there, its row is not: refinery says "duplicate column"
+    // for ever.
     let mut device = TestDevice::at(30).firmware(41).half_done(40);
     device.databases[0].version = 40;
     check(
@@ -188,7 +189,8 @@ fn text_and_history(main: &std::path::Path) -> (Vec<String>, Vec<(i32, String, S
 
 #[test]
 fn a_crlf_file_keeps_its_bytes_and_refinery_accepts_the_history() {
-    let sql = "CREATE TABLE line_ends(id INTEGER PRIMARY KEY, a TEXT DEFAULT 'p\r\nq');\r\nINSERT INTO line_ends(a) VALUES ('x\r\ny');\r\nINSERT INTO line_ends DEFAULT VALUES;\r\n";
+    let sql = "CREATE TABLE line_ends(id INTEGER PRIMARY KEY, a TEXT DEFAULT 'p\r\nq');\r\nINSERT \
+               INTO line_ends(a) VALUES ('x\r\ny');\r\nINSERT INTO line_ends DEFAULT VALUES;\r\n";
     let device = TestDevice::empty(30);
     std::fs::write(device.firmware_folder().join("settings/V31__line_ends.sql"), sql).unwrap();
     let ran = device.run(&["run"]);
@@ -208,7 +210,8 @@ fn a_crlf_file_keeps_its_bytes_and_refinery_accepts_the_history() {
     assert_eq!(report.applied_migrations().len(), 0);
 }
 
-/// A device that refinery left at 30, whose application then ran `application`; its firmware has one more file.
+/// A device that refinery left at 30, whose application then ran `application`; its firmware has
+/// one more file.
 fn next_to_an_application(file: &str, application: &str) -> TestDevice {
     let device = TestDevice::at(30).after(|device| {
         Connection::open(device.main()).unwrap().execute_batch(application).unwrap()
@@ -239,20 +242,26 @@ fn boot_and_read(device: &TestDevice, arguments: &[&str], query: &str) -> (Strin
 
 #[test]
 fn what_an_application_created_is_no_half_done_step() {
-    // The application created the table at its own start; refinery would run the file, which can run. Each file leaves rows that
-    // nothing has written yet.
+    // The application created the table at its own start; refinery would run the file, which can
+    // run. Each file leaves rows that nothing has written yet.
     for (file, application) in [
-        ("CREATE TABLE IF NOT EXISTS t(k TEXT PRIMARY KEY, v);\nINSERT INTO t VALUES ('mode', 'auto');\n", "CREATE TABLE t(k TEXT PRIMARY KEY, v);"),
+        ("CREATE TABLE IF NOT EXISTS t(k TEXT PRIMARY KEY, v);\nINSERT INTO t VALUES ('mode', \
+          'auto');\n", "CREATE TABLE t(k TEXT PRIMARY KEY, v);"),
         (
-            "CREATE TABLE IF NOT EXISTS t(k TEXT, v);\nINSERT INTO t SELECT 'mode', 'auto' WHERE EXISTS (SELECT 1 FROM parent);\n",
+            "CREATE TABLE IF NOT EXISTS t(k TEXT, v);\nINSERT INTO t SELECT 'mode', 'auto' WHERE \
+             EXISTS (SELECT 1 FROM parent);\n",
             "CREATE TABLE t(k TEXT, v);",
         ),
         (
-            "CREATE TABLE IF NOT EXISTS t(k TEXT, v);\nCREATE INDEX IF NOT EXISTS t_k ON t(k);\n-- x\n/* y */ WITH n(a, b) AS (VALUES ('mode', 'auto')) INSERT INTO t SELECT a, b FROM n;\n",
+            "CREATE TABLE IF NOT EXISTS t(k TEXT, v);\nCREATE INDEX IF NOT EXISTS t_k ON t(k);\n-- \
+             x\n/* y */ WITH n(a, b) AS (VALUES ('mode', 'auto')) INSERT INTO t SELECT a, b FROM \
+             n;\n",
             "CREATE TABLE t(k TEXT, v); CREATE INDEX t_k ON t(k);",
         ),
         (
-            "CREATE VIEW IF NOT EXISTS seen AS SELECT id FROM parent;\nUPDATE parent SET name = 'auto' WHERE id = 1;\nCREATE TABLE IF NOT EXISTS t(k, v);\nINSERT INTO t SELECT 'mode', name FROM parent WHERE id = 1;\n",
+            "CREATE VIEW IF NOT EXISTS seen AS SELECT id FROM parent;\nUPDATE parent SET name = \
+             'auto' WHERE id = 1;\nCREATE TABLE IF NOT EXISTS t(k, v);\nINSERT INTO t SELECT \
+             'mode', name FROM parent WHERE id = 1;\n",
             "CREATE VIEW seen AS SELECT id FROM parent; CREATE TABLE t(k, v);",
         ),
     ] {
@@ -267,9 +276,12 @@ fn a_half_done_step_is_recorded_where_its_rows_are_there() {
     // refinery ran it and was cut off: run again it would fail, or write its rows twice.
     for file in [
         "CREATE TABLE t(k TEXT, v);\nINSERT INTO t VALUES ('mode', 'auto'), ('led', 'on');\n",
-        "CREATE TABLE IF NOT EXISTS t(k TEXT, v);\nINSERT INTO t VALUES ('mode', 'auto'), ('led', 'on');\n",
+        "CREATE TABLE IF NOT EXISTS t(k TEXT, v);\nINSERT INTO t VALUES ('mode', 'auto'), ('led', \
+         'on');\n",
         // A rebuild is no application's doing.
-        "CREATE TABLE t(k, v);\nINSERT INTO t VALUES ('mode', 'auto'), ('led', 'on');\nDROP VIEW family;\nCREATE TABLE child_new AS SELECT * FROM child;\nDROP TABLE child;\nALTER TABLE child_new RENAME TO child;\n",
+        "CREATE TABLE t(k, v);\nINSERT INTO t VALUES ('mode', 'auto'), ('led', 'on');\nDROP VIEW \
+         family;\nCREATE TABLE child_new AS SELECT * FROM child;\nDROP TABLE child;\nALTER TABLE \
+         child_new RENAME TO child;\n",
     ] {
         let device = next_to_an_application(file, file);
         let rows = boot_and_read(&device, &["run"], "SELECT k || '=' || v FROM t ORDER BY 1");
@@ -297,10 +309,14 @@ fn a_step_of_which_nobody_can_tell_is_refused_with_the_operators_choice() {
             "{}",
             ran.stderr
         );
-        assert!(ran.stderr.contains("bootmigrate adopt --db settings --at 31"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("bootmigrate baseline --db settings --at 31"),
+            "{}",
+            ran.stderr
+        );
         let adopted = boot_and_read(
             &device,
-            &["adopt", "--db", "settings", "--at", "31"],
+            &["baseline", "--db", "settings", "--at", "31"],
             "SELECT count(*) || '' FROM parent",
         );
         assert_eq!(adopted, ("0".into(), "2000".into(), 31), "{file}");
@@ -311,7 +327,7 @@ fn a_step_of_which_nobody_can_tell_is_refused_with_the_operators_choice() {
 #[test]
 fn version_0_of_refinery_is_a_migration_like_any_other() {
     let left_by_refinery = || {
-        let device = TestDevice::empty(30).key("adopted_up_to = 10");
+        let device = TestDevice::empty(30).key("baseline_version = 10");
         std::fs::write(
             device.firmware_folder().join("settings/V0__zero.sql"),
             "CREATE TABLE zero(a);\nINSERT INTO zero VALUES ('0');\n",

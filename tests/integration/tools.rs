@@ -1,5 +1,7 @@
-//! Owns the tests of products that come from another migration tool: one boot takes the database over and migrates it, without a human.
-//! Promises: what the tool left is text in `tests/adoption`, made by the real tool where its first line says so; every row is compared.
+//! Owns the tests of products that come from another migration tool: one boot takes the database
+//! over and migrates it, without a human.
+//! Promises: what the tool left is text in `tests/adoption`, made by the real tool where its first
+//! line says so; every row is compared.
 //! Never writes a tool's history itself.
 
 use crate::adoption::left_by;

@@ -1,5 +1,7 @@
-//! Owns the transcripts of the commands that no other file has word by word: what is typed, what is said, the exit code.
-//! Promises: whole output, both streams; what was touched; the rows as they were, or as SQLite alone makes them.
+//! Owns the transcripts of the commands that no other file has word by word: what is typed, what is
+//! said, the exit code.
+//! Promises: whole output, both streams; what was touched; the rows as they were, or as SQLite
+//! alone makes them.
 //! Never repeats what docs/manual.md shows: those are run by `manual.rs`.
 
 use crate::commands::transcript;
@@ -340,7 +342,7 @@ fn observing_lets_no_command_change_anything() {
         "purge --db settings --yes",
         "run --purge-and-retry",
         "run --retry",
-        "adopt --db settings --at 40",
+        "baseline --db settings --at 40",
         "--purge-and-retry",
     ] {
         let ran = device.run(&typed.split(' ').collect::<Vec<_>>());

@@ -1,5 +1,7 @@
-//! Owns the tests of virtual tables: a full-text index that does not fit its text, R*Trees, and what becomes of both in a new database.
-//! Promises: text, boxes and search are asked of plain SQLite; other rows that were written since a snapshot are there.
+//! Owns the tests of virtual tables: a full-text index that does not fit its text, R*Trees, and
+//! what becomes of both in a new database.
+//! Promises: text, boxes and search are asked of plain SQLite; other rows that were written since a
+//! snapshot are there.
 //! Never takes an index for healthy because it is there: `integrity-check` says so.
 
 use crate::carry_over::rows;
@@ -21,8 +23,10 @@ CREATE VIRTUAL TABLE ext4 USING fts4(content=\"note\", body);
 CREATE VIRTUAL TABLE bare USING fts5(body, content = '');
 CREATE VIRTUAL TABLE box USING rtree(id, x0, x1, +label TEXT);
 CREATE VIRTUAL TABLE words USING fts5vocab(own, 'row');
-CREATE TRIGGER note_in AFTER INSERT ON note BEGIN INSERT INTO ext(rowid, body) VALUES (new.id, new.body); END;
-CREATE TRIGGER note_out AFTER DELETE ON note BEGIN INSERT INTO ext(ext, rowid, body) VALUES ('delete', old.id, old.body); END;
+CREATE TRIGGER note_in AFTER INSERT ON note BEGIN INSERT INTO ext(rowid, body) VALUES (new.id, \
+     new.body); END;
+CREATE TRIGGER note_out AFTER DELETE ON note BEGIN INSERT INTO ext(ext, rowid, body) VALUES \
+     ('delete', old.id, old.body); END;
 ",
 );
 
@@ -33,7 +37,8 @@ INSERT INTO own(rowid, body, extra) VALUES (3, 'hello', 'a'), (9, 'farewell', 'b
 INSERT INTO own4(docid, title, body) VALUES (4, 'hello', 'x'), (5, 'bye', 'y');
 INSERT INTO own3(docid, body) VALUES (6, 'running');
 INSERT INTO bare(rowid, body) VALUES (1, 'secret');
-WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO box SELECT i, i, i + 0.5, 'box ' || i FROM n;
+WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 500) INSERT INTO box \
+                       SELECT i, i, i + 0.5, 'box ' || i FROM n;
 ";
 
 const NEXT: (&str, &str) = ("V42__next.sql", "CREATE TABLE more (id INTEGER PRIMARY KEY);\n");
@@ -131,12 +136,14 @@ fn loss(device: &TestDevice) -> String {
 }
 
 /// One letter of a shadow table's column is another, as after a flipped bit.
-const OTHER_COLUMN: &str = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'parentnode', 'parentnodd') \
-    WHERE name = 'box_parent'; PRAGMA writable_schema = OFF";
+const OTHER_COLUMN: &str = "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = \
+                            replace(sql, 'parentnode', 'parentnodd') WHERE name = 'box_parent'; \
+                            PRAGMA writable_schema = OFF";
 
 #[test]
 fn an_index_that_does_not_fit_its_text_is_no_damage() {
-    // What an application's fault leaves behind, and whether the index can be built again without forgetting a row that it knows.
+    // What an application's fault leaves behind, and whether the index can be built again without
+    // forgetting a row that it knows.
     let faults = [
         ("DELETE FROM own_docsize WHERE id = 3", "own", true),
         ("UPDATE own_content SET c0 = 'other words' WHERE id = 9", "own", true),
@@ -156,7 +163,11 @@ fn an_index_that_does_not_fit_its_text_is_no_damage() {
         for kind in ["precious", "rebuildable"] {
             let device = situation().key(&format!("kind = \"{kind}\""));
             assert_eq!(device.run(&["snapshot", "create"]).exit, "0");
-            applies(&device, "UPDATE parent SET reading = 77; INSERT INTO note VALUES (20, 'after the snapshot')");
+            applies(
+                &device,
+                "UPDATE parent SET reading = 77; INSERT INTO note VALUES (20, 'after the \
+                 snapshot')",
+            );
             applies(&device, fault);
             let shadows: Vec<Vec<String>> =
                 ["own_content", "own4_content", "box_rowid", "note", "child"]
@@ -200,7 +211,8 @@ fn a_purge_with_carried_rows_keeps_virtual_tables() {
     assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{}", ran.stderr);
     assert_eq!(
         loss(&device),
-        "2000 rows of child (in lost_child), the virtual table bare, an index whose text is not in the database (1 row)"
+        "2000 rows of child (in lost_child), the virtual table bare, an index whose text is not in \
+         the database (1 row)"
     );
     assert!(
         ran.stderr.contains("the virtual table ext was built again from note"),
@@ -329,7 +341,8 @@ fn what_does_not_fit_is_carried_and_what_an_index_alone_knew_is_said() {
     let device = situation().file(FAILS).key("on_failure = \"purge\"");
     applies(
         &device,
-        "DELETE FROM box_rowid WHERE rowid = 7; DELETE FROM own4_content WHERE docid = 5; DELETE FROM own_docsize WHERE id = 3",
+        "DELETE FROM box_rowid WHERE rowid = 7; DELETE FROM own4_content WHERE docid = 5; DELETE \
+         FROM own_docsize WHERE id = 3",
     );
     let ran = device.run(&["run"]);
     assert_eq!((ran.exit.as_str(), version(&device).as_str()), ("11", "42"), "{}", ran.stderr);
@@ -345,7 +358,13 @@ fn what_does_not_fit_is_carried_and_what_an_index_alone_knew_is_said() {
 fn one_node_of_an_rtree_that_cannot_be_read_takes_no_other_with_it() {
     let device = situation();
     // Nodes are rows of a table, each on a page: the root, and those with the boxes.
-    let page = text(&device, "SELECT CAST(max(pageno) AS TEXT) FROM dbstat WHERE name = 'box_node' AND pagetype = 'leaf'").parse().unwrap();
+    let page = text(
+        &device,
+        "SELECT CAST(max(pageno) AS TEXT) FROM dbstat WHERE name = 'box_node' AND pagetype = \
+         'leaf'",
+    )
+    .parse()
+    .unwrap();
     harm(&device, page);
     let device = device.file(NEXT).key("on_damage = [\"salvage\"]");
     let ran = device.run(&["run"]);
@@ -387,11 +406,13 @@ fn a_migration_that_needs_an_index_which_does_not_fit_fails_and_nothing_is_repla
 
 #[test]
 fn virtual_tables_that_no_migration_makes_go_aside_or_are_said() {
-    let made = "CREATE VIRTUAL TABLE mine USING fts5(a, b); INSERT INTO mine VALUES ('x', 'y'), ('z', 'w');
+    let made = "CREATE VIRTUAL TABLE mine USING fts5(a, b); INSERT INTO mine VALUES ('x', 'y'), \
+                ('z', 'w');
         CREATE VIRTUAL TABLE of_parent USING fts5(name, content = 'parent', content_rowid = 'id');
         CREATE VIRTUAL TABLE place USING rtree(id, x0, x1); INSERT INTO place VALUES (1, 2, 3);
         CREATE TABLE v_rows (id, e); INSERT INTO v_rows VALUES (1, 2); PRAGMA writable_schema = ON;
-        INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING vec0(e)');";
+        INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING \
+                vec0(e)');";
     let device =
         situation().after(|device| applies(device, made)).file(FAILS).key("on_failure = \"purge\"");
     let ran = device.run(&["run"]);
@@ -418,7 +439,12 @@ fn virtual_tables_that_no_migration_makes_go_aside_or_are_said() {
 
 #[test]
 fn a_way_back_counts_the_rows_of_a_virtual_table() {
-    let down = ("V41__search.down.sql", "DROP TRIGGER note_in; DROP TRIGGER note_out; DROP TABLE words; DROP TABLE own; DROP TABLE own4; DROP TABLE own3; DROP TABLE ext; DROP TABLE ext4; DROP TABLE bare; DROP TABLE box; DROP TABLE note;\n");
+    let down = (
+        "V41__search.down.sql",
+        "DROP TRIGGER note_in; DROP TRIGGER note_out; DROP TABLE words; DROP TABLE own; DROP TABLE \
+         own4; DROP TABLE own3; DROP TABLE ext; DROP TABLE ext4; DROP TABLE bare; DROP TABLE box; \
+         DROP TABLE note;\n",
+    );
     let device = TestDevice::at(40).firmware(40).file(VIRTUAL).file(down);
     assert_eq!(device.run(&["run"]).exit, "0");
     applies(&device, CONTENT);

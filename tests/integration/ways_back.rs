@@ -1,5 +1,7 @@
-//! Owns the tests of down files that do not undo their migration, and of those that do in other words.
-//! Promises: what a way back leaves behind is refused with its name, the newer file stays whole, and the newer firmware starts on it again.
+//! Owns the tests of down files that do not undo their migration, and of those that do in other
+//! words.
+//! Promises: what a way back leaves behind is refused with its name, the newer file stays whole,
+//! and the newer firmware starts on it again.
 //! Never compares a schema by the program's own eyes: SQLite says what is there.
 
 use crate::device::TestDevice;
@@ -18,13 +20,17 @@ const UNIT: &str = "CREATE TABLE unit (
 );
 CREATE INDEX unit_kind ON unit (kind DESC) WHERE size > 0;
 CREATE VIEW units AS SELECT name, kind FROM unit;
-CREATE TRIGGER unit_size AFTER INSERT ON unit BEGIN UPDATE unit SET size = 0 WHERE size IS NULL AND id = new.id; END;
-CREATE TRIGGER unit_gone AFTER DELETE ON unit BEGIN INSERT INTO gone VALUES (old.name, old.kind); END;
-INSERT INTO unit (id, name, kind, parent_id, size) VALUES (1, 'one', 'a', 1, 5), (2, 'two', 'b', 2, 7);
+CREATE TRIGGER unit_size AFTER INSERT ON unit BEGIN UPDATE unit SET size = 0 WHERE size IS NULL \
+                    AND id = new.id; END;
+CREATE TRIGGER unit_gone AFTER DELETE ON unit BEGIN INSERT INTO gone VALUES (old.name, old.kind); \
+                    END;
+INSERT INTO unit (id, name, kind, parent_id, size) VALUES (1, 'one', 'a', 1, 5), (2, 'two', 'b', \
+                    2, 7);
 CREATE TABLE gone (name TEXT, kind TEXT);
 ";
 
-/// The firmware that made `unit` has run; a newer one then brings V44 with this way back, and its application has written.
+/// The firmware that made `unit` has run; a newer one then brings V44 with this way back, and its
+/// application has written.
 #[track_caller]
 fn newer(up: &str, down: &str) -> TestDevice {
     let device = TestDevice::at(41).key("on_newer = [\"downgrade\"]").file(("V43__unit.sql", UNIT));
@@ -48,7 +54,8 @@ fn older(device: TestDevice) -> TestDevice {
     device.without("V44__step.sql").without("V44__step.down.sql")
 }
 
-/// The older firmware refuses, by name; nothing is lost, and the newer one starts as if nothing had been.
+/// The older firmware refuses, by name; nothing is lost, and the newer one starts as if nothing had
+/// been.
 #[track_caller]
 fn refused(up: &str, down: &str, difference: &str) {
     let device = newer(up, down);
@@ -95,14 +102,17 @@ fn sizes(device: &TestDevice) -> Vec<i64> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-/// A rebuild of `unit` with one piece of its text in other words; the views and triggers on it are made again.
+/// A rebuild of `unit` with one piece of its text in other words; the views and triggers on it are
+/// made again.
 fn rebuilt(from: &str, to: &str) -> String {
     let (table, objects) = UNIT.split_once(";\n").unwrap();
     assert!(table.contains(from), "{from}");
     let table = table.replace(from, to).replace("TABLE unit", "TABLE unit_new");
     let objects = objects.split_once("INSERT INTO unit (").unwrap().0;
     format!(
-        "DROP VIEW units;\n{table};\nINSERT INTO unit_new (id, name, kind, parent_id, size) SELECT id, name, kind, parent_id, size FROM unit;\nDROP TABLE unit;\nALTER TABLE unit_new RENAME TO unit;\n{objects}"
+        "DROP VIEW units;\n{table};\nINSERT INTO unit_new (id, name, kind, parent_id, size) SELECT \
+         id, name, kind, parent_id, size FROM unit;\nDROP TABLE unit;\nALTER TABLE unit_new RENAME \
+         TO unit;\n{objects}"
     )
 }
 
@@ -177,19 +187,36 @@ fn a_constraint_that_is_left_behind_is_refused() {
         (
             "UNIQUE (name, kind)",
             "UNIQUE (name, kind) ON CONFLICT REPLACE",
-            "ON CONFLICT of table unit is still there",
+            "ON CONFLICT of UNIQUE (name, kind) of table unit is still there",
         ),
     ] {
         refused(&rebuilt(from, to), "SELECT 1;", difference);
     }
 }
 
+/// `AUTO` is not the default `auto`, though the column takes them for equal.
+#[test]
+fn a_value_that_differs_from_the_default_by_its_letters_is_no_default() {
+    let device = newer(
+        "ALTER TABLE unit ADD COLUMN mode TEXT COLLATE NOCASE DEFAULT 'auto';",
+        "ALTER TABLE unit DROP COLUMN mode;",
+    );
+    Connection::open(device.main()).unwrap().execute("UPDATE unit SET mode = 'AUTO'", []).unwrap();
+    let device = older(device);
+    let ran = device.run(&["run"]);
+    assert_eq!(ran.exit, "11", "{}", ran.stderr);
+    assert!(ran.stderr.contains("column unit.mode (2 values)"), "{}", ran.stderr);
+    assert_eq!(sizes(&device), [5, 9]);
+}
+
 #[test]
 fn a_way_back_in_other_words_is_no_difference() {
     let hidden = rebuilt("size INTEGER,", "size INTEGER NOT NULL,");
     // The same table, its constraints elsewhere, its names quoted, its letters otherwise.
-    let table = "create table \"Unit_new\" (\"id\" integer primary key not null, [name] TEXT DEFAULT ('none') NOT NULL, `kind` text collate nocase /* sorted */,
-        parent_id integer, size integer, twice integer as (SIZE*2), constraint one unique (name, kind), check (length(name)<50),
+    let table = "create table \"Unit_new\" (\"id\" integer primary key not null, [name] TEXT \
+                 DEFAULT ('none') NOT NULL, `kind` text collate nocase /* sorted */,
+        parent_id integer, size integer, twice integer as (SIZE*2), constraint one unique (name, \
+                 kind), check (length(name)<50),
         foreign key (parent_id) references parent on update no action on delete cascade)";
     let (before, after) = hidden.split_once("INSERT INTO unit_new").unwrap();
     let back = format!(
@@ -217,7 +244,8 @@ fn a_way_back_in_other_words_is_no_difference() {
 fn columns_in_another_order_are_said_and_refused_where_something_counts_them() {
     let up = "DROP VIEW family; ALTER TABLE child DROP COLUMN label;";
     let down = "ALTER TABLE child ADD COLUMN label TEXT;
-        CREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = p.id;";
+        CREATE VIEW family AS SELECT p.name, c.label FROM parent p JOIN child c ON c.parent_id = \
+                p.id;";
     let said = accepted(up, down);
     assert!(
         said.contains(
@@ -238,14 +266,17 @@ fn columns_in_another_order_are_said_and_refused_where_something_counts_them() {
 #[test]
 fn what_the_application_made_is_its_own() {
     let device = newer("ALTER TABLE unit ADD COLUMN extra;", "ALTER TABLE unit DROP COLUMN extra;");
-    let own = "CREATE TABLE cache (k); INSERT INTO cache VALUES (1); CREATE INDEX quick ON unit (size);
-        CREATE VIEW shown AS SELECT k FROM cache; CREATE TRIGGER noted AFTER DELETE ON unit BEGIN DELETE FROM cache; END;";
+    let own = "CREATE TABLE cache (k); INSERT INTO cache VALUES (1); CREATE INDEX quick ON unit \
+               (size);
+        CREATE VIEW shown AS SELECT k FROM cache; CREATE TRIGGER noted AFTER DELETE ON unit BEGIN \
+               DELETE FROM cache; END;";
     Connection::open(device.main()).unwrap().execute_batch(own).unwrap();
     let device = older(device);
     let ran = device.run(&["run"]);
     assert_eq!(ran.exit, "0", "{}", ran.stderr);
     assert_eq!(sizes(&device), [5, 9]);
-    let kept = "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema WHERE name IN ('cache', 'quick', 'shown', 'noted') ORDER BY 1)";
+    let kept = "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema WHERE name IN \
+                ('cache', 'quick', 'shown', 'noted') ORDER BY 1)";
     let kept: String =
         Connection::open(device.main()).unwrap().query_row(kept, [], |row| row.get(0)).unwrap();
     assert_eq!(kept, "cache noted quick shown");

@@ -1,5 +1,6 @@
 //! Owns the rules themselves: from a tree to sentences, one for each rule that a line breaks.
-//! Promises: the arrows between the rooms of `src`, what each may use, and the sizes, as tables; the same for every file.
+//! Promises: the arrows between the rooms of `src`, what each may use, and the sizes, as tables;
+//! the same for every file.
 //! Never skips a file by its name, but tests where a rule says "outside tests".
 
 use crate::circles::circles;
@@ -13,8 +14,11 @@ const FUNCTION_LINES_MAX: usize = 70;
 const PARAMETERS_MAX: usize = 5;
 /// A file stays under this.
 const FILE_LINES_LIMIT: usize = 500;
+/// What rustfmt keeps to, in code that it can break.
+const COLUMNS_MAX: usize = 100;
 
-/// What each room of `src` may use; a room that is not here is at the top (`main`, `lib`) and may use every other.
+/// What each room of `src` may use; a room that is not here is at the top (`main`, `lib`) and may
+/// use every other.
 const ARROWS: &[(&str, &[&str])] = &[
     ("catalog", &[]),
     ("hooks", &["error"]),
@@ -40,7 +44,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["decide", "error", "config", "catalog"]),
 ];
 
-/// Words that only these rooms of `src` may have in their code: (word, the files or folders, the sentence).
+/// Words that only these rooms of `src` may have in their code: (word, the files or folders, the
+/// sentence).
 const ROOMS: &[(&str, &[&str], &str)] = &[
     (
         "rusqlite",
@@ -85,7 +90,8 @@ const PURE: &[(&str, &[&str])] = &[
 const PANICS: &[&str] =
     &[".unwrap()", ".expect(\"", ".expect(&", "panic!", "unreachable!", "unimplemented!", "todo!"];
 
-/// What writes to standard output or standard error, past `commands/printed.rs`, which makes every line printable.
+/// What writes to standard output or standard error, past `commands/printed.rs`, which makes every
+/// line printable.
 const OUTPUT: &[&str] = &["print!(", "println!(", "stdout()", "stderr()"];
 /// Where the two are written.
 const OUTPUT_ROOMS: &[&str] = &["src/device/output.rs", "src/device/progress.rs"];
@@ -104,7 +110,8 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            // A crate with a workspace of its own is a guest: it shows how a product looks, not how this structure does.
+            // A crate with a workspace of its own is a guest: it shows how a product looks, not how
+            // this structure does.
             let manifest = fs::read_to_string(path.join("Cargo.toml")).unwrap_or_default();
             if !path.ends_with("target") && !manifest.contains("[workspace]") {
                 walk(&path, found);
@@ -131,6 +138,7 @@ pub fn violations(root: &Path) -> Vec<String> {
 fn broken(source: &Source) -> Vec<(usize, String)> {
     let mut found = opening(source);
     found.extend(sizes(source));
+    found.extend(widths(source));
     found.extend(unfinished(source));
     if !is_test(&source.path)
         && ["src", "crates/model/src", "crates/build/src", "crates/workbench/src"]
@@ -182,6 +190,15 @@ fn sizes(source: &Source) -> Vec<(usize, String)> {
         }
     }
     found
+}
+
+/// Text of a string is as wide as what it is compared with.
+fn widths(source: &Source) -> Vec<(usize, String)> {
+    let lines = source.raw.iter().zip(&source.with_text).enumerate();
+    lines
+        .filter(|(_, (line, with_text))| !**with_text && line.chars().count() > COLUMNS_MAX)
+        .map(|(number, _)| (number + 1, format!("a line has at most {COLUMNS_MAX} columns")))
+        .collect()
 }
 
 /// These words are put together here, so that this file may name them.

@@ -1,6 +1,8 @@
-//! Owns how the rules read a Rust file: its lines, its code without comments, strings and tests, its imports.
+//! Owns how the rules read a Rust file: its lines, its code without comments, strings and tests,
+//! its imports.
 //! Promises: line numbers are those of the file; grouped and relative imports are resolved.
-//! Never parses more than the rules need: the tree is formatted, so that indentation shows where a thing ends.
+//! Never parses more than the rules need: the tree is formatted, so that indentation shows where a
+//! thing ends.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,8 @@ pub struct Source {
     pub raw: Vec<String>,
     /// The same lines; comments, the content of strings, and test modules are blank.
     pub code: Vec<String>,
+    /// Which of them hold text of a string, or lie within one.
+    pub with_text: Vec<bool>,
 }
 
 /// Is the whole file a test?
@@ -26,8 +30,8 @@ impl Source {
     /// Reads a file's text.
     pub fn new(path: &Path, text: &str) -> Source {
         let raw: Vec<String> = text.lines().map(String::from).collect();
-        let code = without_tests(&blank(text));
-        Source { path: path.into(), raw, code }
+        let (code, with_text) = blank(text);
+        Source { path: path.into(), raw, code: without_tests(&code), with_text }
     }
 
     /// Lies it in this folder of the tree?
@@ -69,14 +73,15 @@ impl Source {
     }
 }
 
-/// The text's lines without comments and without what stands in strings.
-fn blank(text: &str) -> Vec<String> {
-    let mut lines = Vec::new();
+/// The text's lines without comments and without what stands in strings; and which of them hold
+/// text of a string.
+fn blank(text: &str) -> (Vec<String>, Vec<bool>) {
+    let (mut lines, mut with_text) = (Vec::new(), Vec::new());
     // How many `#` close the string that we are in; none: an ordinary string, with escapes.
     let mut string: Option<Option<usize>> = None;
     for line in text.lines() {
         let letters: Vec<char> = line.chars().collect();
-        let (mut out, mut at) = (String::new(), 0);
+        let (mut out, mut at, within) = (String::new(), 0, string.is_some());
         while at < letters.len() {
             let rest = |n: usize| letters.get(at + n).copied().unwrap_or(' ');
             if let Some(hashes) = string {
@@ -106,9 +111,10 @@ fn blank(text: &str) -> Vec<String> {
                 at += 1;
             }
         }
+        with_text.push(within || out.contains('"'));
         lines.push(out);
     }
-    lines
+    (lines, with_text)
 }
 
 /// Blanks every `#[cfg(test)] mod … { … }`, by indentation.
@@ -163,7 +169,7 @@ pub fn functions(source: &Source) -> Vec<(usize, String, usize)> {
 
 /// Every function: its line, its name, how many parameters it has beside `self`.
 pub fn parameters(source: &Source) -> Vec<(usize, String, usize)> {
-    let text = blank(&source.raw.join("\n")).join("\n");
+    let text = blank(&source.raw.join("\n")).0.join("\n");
     let mut found = Vec::new();
     for (at, _) in text.match_indices("fn ") {
         let rest = &text[at + "fn ".len()..];
@@ -224,7 +230,8 @@ fn closing(text: &str) -> usize {
     text.len()
 }
 
-/// Every room of our own that a line names: `crate::room`, `crate::{a, b::c}`, and `super::…` that leaves its room.
+/// Every room of our own that a line names: `crate::room`, `crate::{a, b::c}`, and `super::…` that
+/// leaves its room.
 pub fn imports(source: &Source) -> Vec<(usize, String)> {
     let text = source.code.join("\n");
     let mut found = Vec::new();

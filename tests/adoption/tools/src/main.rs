@@ -1,4 +1,5 @@
-//! Owns two tools that are libraries, older releases of both: each makes a database of the integration tests' first three migrations.
+//! Owns two tools that are libraries, older releases of both: each makes a database of the
+//! integration tests' first three migrations.
 //! Promises: the tool's own calls with its defaults; prints which release it was.
 //! Never reads or writes a history itself.
 

@@ -1,5 +1,6 @@
-//! Owns the tests of databases that go `together`: both are migrated, or neither is.
-//! Promises: rows of both are compared after every run; one that waits has neither a ready file nor a changed byte of its database.
+//! Owns the tests of databases that go `group`: both are migrated, or neither is.
+//! Promises: rows of both are compared after every run; one that waits has neither a ready file nor
+//! a changed byte of its database.
 //! Never lets one member of a group be opened while another is not there.
 
 use crate::device::{Mode, TestDevice};
@@ -9,7 +10,7 @@ use crate::product::BROKEN;
 use expect_test::expect;
 
 /// Databases with a ready file.
-fn ready(device: &TestDevice) -> Vec<String> {
+pub fn ready(device: &TestDevice) -> Vec<String> {
     let files = std::fs::read_dir(device.root().join("run/bootmigrate/ready"))
         .map_or(Vec::new(), |files| files.collect());
     let mut names: Vec<String> =
@@ -286,7 +287,7 @@ fn a_database_of_no_group_does_not_wait() {
         expect![[r#"
         plan:     settings: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot, together with log
                   log: migrate 40 to 42: V41 x, V42 preferences, in one transaction, after a snapshot, together with settings
-                  telemetry: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, without a snapshot (copy = "never")
+                  telemetry: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, without a snapshot (snapshot = "never")
         exit:     10
         settings: refused 40>40 of 42, applied [], not usable, exit 3
         code:     BM-3 settings 40>42
@@ -330,104 +331,6 @@ fn a_damaged_one_keeps_the_other_from_beginning() {
         again:    exit 17, refused and refused, touched nothing
     "#]],
     );
-}
-
-#[test]
-fn one_alone_is_migrated_by_hand_and_opened_only_with_the_other() {
-    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
-    let operation = perform(&device, &["migrate", "--db", "settings", "--all"]);
-    assert_eq!(operation.ran.exit, "3", "{}", operation.ran.stderr);
-    expect![[r#"
-        settings: migrated from 40 to 42 (2 applied, snapshot snapshots/v40-1.db). It goes together with log, which is not ready: not ready either. [BM-3 settings 40>42]
-    "#]].assert_eq(&operation.ran.stderr);
-    assert_eq!(ready(&device), [""; 0]);
-    // What a cut between the two commits leaves, too: the next boot finishes.
-    check_op(
-        &device,
-        "run",
-        expect![[r#"
-            plan:     settings: nothing to do: at version 42
-                      log: migrate 40 to 42: V41 rebuild_parents, V42 preferences, in one transaction, after a snapshot
-            exit:     0
-            settings: quiet 42>42 of 42, applied [], usable, exit 0
-            code:     BM-0 settings 42
-            database: old, 2000 parents, 2000 children
-            log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
-            code:     BM-0 log 40>42
-            backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
-            database: new, 2000 parents, 2000 children
-            touched:  database, state
-            again:    exit 0, quiet and quiet, touched nothing
-        "#]],
-    );
-    assert_eq!(ready(&device), ["log", "settings"]);
-}
-
-#[test]
-fn the_run_of_one_takes_the_other_along() {
-    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
-    check_op(
-        &device,
-        "run --db log",
-        expect![[r#"
-        exit:     0
-        settings: migrated 40>42 of 42, applied [41,42], usable, exit 0
-        code:     BM-0 settings 40>42
-        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
-        database: new, 2000 parents, 2000 children
-        log:      migrated 40>42 of 42, applied [41,42], usable, exit 0
-        code:     BM-0 log 40>42
-        backup:   snapshots/v40-1.db old, 2000 parents, 2000 children
-        database: new, 2000 parents, 2000 children
-        touched:  database, state
-        again:    exit 0, quiet and quiet, touched nothing
-    "#]],
-    );
-    assert_eq!(ready(&device), ["log", "settings"]);
-}
-
-#[test]
-fn a_purge_of_one_purges_no_other() {
-    let device = TestDevice::at(42).together_with_log(40, Mode::Delete).firmware(42);
-    let operation = perform(&device, &["purge", "--db", "settings", "--yes"]);
-    assert_eq!(operation.ran.exit, "11", "{}", operation.ran.stderr);
-    assert_eq!(
-        (operation.of("settings")["outcome"].as_str(), operation.of("log")["outcome"].as_str()),
-        (Some("purged"), Some("migrated"))
-    );
-    let parents = |name| oracle::content(&device.path(name)).unwrap().rows["parent"];
-    assert_eq!((parents("settings"), parents("log")), (1000, 2000));
-    assert_eq!(ready(&device), ["log", "settings"]);
-}
-
-#[test]
-fn two_that_refuse_can_be_purged_one_after_another() {
-    // Each has a migration under a number that is another one in this firmware.
-    let other = ("V30__other.sql", "CREATE TABLE other (id INTEGER PRIMARY KEY);\n");
-    let mut device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(40);
-    for name in ["settings", "log"] {
-        device = device.without_of(name, "V30__look.sql").file_of(name, other);
-    }
-    assert_eq!(device.run(&["run"]).exit, "21");
-    let purged = perform(&device, &["purge", "--db", "settings", "--yes"]);
-    assert_eq!(
-        (purged.ran.exit.as_str(), &purged.of("settings")["outcome"]),
-        ("21", &"purged".into()),
-        "{}",
-        purged.ran.stderr
-    );
-    assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 1000);
-    assert_eq!(oracle::content(&device.path("log")).unwrap().rows["parent"], 2000);
-    assert_eq!(ready(&device), [""; 0]);
-    // The loss is reported again by the run after which both may be opened.
-    let purged = perform(&device, &["purge", "--db", "log", "--yes"]);
-    assert_eq!(purged.ran.exit, "11", "{}", purged.ran.stderr);
-    assert_eq!(
-        (&purged.of("settings")["data_loss"], &purged.of("log")["data_loss"]),
-        (&true.into(), &true.into())
-    );
-    assert_eq!(ready(&device), ["log", "settings"]);
-    assert_eq!(device.run(&["run"]).exit, "0");
 }
 
 #[test]
@@ -476,26 +379,30 @@ fn a_hidden_damage_of_the_second_keeps_the_first_from_beginning() {
     assert_eq!(oracle::content(&device.main()).unwrap().rows["parent"], 2000);
 }
 
+/// It is repaired when it is asked whether it can go along, before the first begins.
 #[test]
-fn a_member_that_goes_back_takes_the_ready_file_of_the_other_along() {
-    let down = ("V42__preferences.down.sql", "DROP TABLE preference;\n");
-    let device =
-        TestDevice::at(41).together_with_log(41, Mode::Delete).firmware(42).file_of("log", down);
-    assert_eq!(device.run(&["run"]).exit, "0");
-    assert_eq!(ready(&device), ["log", "settings"]);
-    let back = device.run(&["rollback", "--db", "log", "--to", "41"]);
-    assert_eq!((back.exit.as_str(), ready(&device).len()), ("11", 0), "{}", back.stderr);
-    let marked = device.run(&["mark-good"]);
-    assert!(
-        marked.stdout.contains(
-            "settings: not marked good, because it goes together with log, which is not ready"
-        ),
-        "{}",
-        marked.stdout
-    );
-    // By hand, too: the whole group is there again.
-    let operation = perform(&device, &["migrate", "--db", "log", "--all"]);
+fn what_was_done_to_the_second_while_it_was_asked_is_in_its_report() {
+    let damaged = |device: &TestDevice| {
+        let log = rusqlite::Connection::open(device.path("log")).unwrap();
+        let sql = "SELECT rootpage FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL";
+        let index: u32 = log.query_row(sql, [], |row| row.get(0)).unwrap();
+        drop(log);
+        let mut bytes = std::fs::read(device.path("log")).unwrap();
+        let index = index as usize;
+        bytes[(index - 1) * 4096..index * 4096].fill(0);
+        std::fs::write(device.path("log"), bytes).unwrap();
+    };
+    let device = TestDevice::at(40).together_with_log(40, Mode::Delete).firmware(42);
+    let device = device.after(damaged);
+    let operation = perform(&device, &["run"]);
     assert_eq!(operation.ran.exit, "0", "{}", operation.ran.stderr);
-    assert_eq!(ready(&device), ["log", "settings"]);
-    assert_eq!(oracle::content(&device.path("log")).unwrap().rows["parent"], 2000);
+    let log = operation.of("log");
+    assert_eq!((&log["outcome"], &log["quarantine"]), (&"migrated".into(), &"quarantine/1".into()));
+    assert!(device.state("log").join("quarantine/1/log.db").exists());
+    // Also where it then waits in vain for the first.
+    let device = failing("settings", Mode::Delete).after(damaged);
+    let operation = perform(&device, &["run"]);
+    assert_eq!(operation.ran.exit, "10", "{}", operation.ran.stderr);
+    let log = operation.of("log");
+    assert_eq!((&log["cause"], &log["quarantine"]), (&"waits".into(), &"quarantine/1".into()));
 }
