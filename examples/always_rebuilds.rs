@@ -1,5 +1,7 @@
-//! Owns the wrong program that every test must notice: it builds each database from nothing at every run.
-//! Promises: what it leaves looks good: history by refinery, ready files, a report that claims success, exit 0.
+//! Owns the wrong program that every test must notice: it builds each database from nothing at
+//! every run.
+//! Promises: what it leaves looks good: history by refinery, ready files, a report that claims
+//! success, exit 0.
 //! Never keeps a row; it is a control of the integration tests, not a tool.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]

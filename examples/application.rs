@@ -1,8 +1,10 @@
-//! Owns a product's application for the integration tests: opens a database, reads and writes as it is told on standard input.
+//! Owns a product's application for the integration tests: opens a database, reads and writes as it
+//! is told on standard input.
 //! Promises: one answer for each line, `ok …` or `error …`; what it acknowledged is committed.
 //! Never runs bootmigrate.
 //!
-//! Lines: `open PATH` · `sql STATEMENTS` · `row QUERY` · `close` · `hammer PATH` · `hammer-open PATH` · `stop`.
+//! Lines: `open PATH` · `sql STATEMENTS` · `row QUERY` · `close` · `hammer PATH` · `hammer-open
+//! PATH` · `stop`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -96,7 +98,8 @@ impl Hammer {
         let thread = std::thread::spawn(move || {
             let (mut rows, mut opened) = (0, 0);
             while !told.load(Ordering::SeqCst) {
-                // The rhythm of an application: mostly idle, at times twice in a row, never in step with a swap.
+                // The rhythm of an application: mostly idle, at times twice in a row, never in step
+                // with a swap.
                 if let Some(pause) =
                     RHYTHM_MS.get(opened as usize % RHYTHM_MS.len()).filter(|pause| **pause > 0)
                 {

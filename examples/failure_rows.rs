@@ -1,5 +1,6 @@
 //! Owns the table of what the integration tests have observed for each row of docs/failures.md.
-//! Promises: a row that was not observed, or not as the document says, is named, and the exit code is 1.
+//! Promises: a row that was not observed, or not as the document says, is named, and the exit code
+//! is 1.
 //! Never runs a test: `cargo test --test failures` has left its observations.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
@@ -17,7 +18,10 @@ const SAID_SHOWN: usize = 110;
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        eprintln!("usage: failure_rows FOLDER, where `cargo test --test failures` left its observations: target/tmp/failures");
+        eprintln!(
+            "usage: failure_rows FOLDER, where `cargo test --test failures` left its observations: \
+             target/tmp/failures"
+        );
         return ExitCode::from(2);
     };
     let text =

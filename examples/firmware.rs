@@ -1,4 +1,5 @@
-//! Owns a firmware for the integration tests: its catalogue is read from the folder `BOOTMIGRATE_TEST_FOLDER` when it starts.
+//! Owns a firmware for the integration tests: its catalogue is read from the folder
+//! `BOOTMIGRATE_TEST_FOLDER` when it starts.
 //! Promises: the same rules as the build, and then the same command line as every product's binary.
 //! Never goes into an image: a product embeds its folder when it is built.
 
@@ -16,6 +17,9 @@ fn main() -> ExitCode {
 
 /// The command line, with these arguments.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if std::env::var_os("BOOTMIGRATE_TEST_STOCK").is_some() {
+        return bootmigrate::stock(Embedded::NOTHING);
+    }
     match firmware() {
         Ok(migrator) => migrator.main_from(arguments),
         Err(sentences) => {
@@ -66,7 +70,8 @@ fn unchecked(database: &mut bootmigrate_build::Database, folder: &std::path::Pat
     }
 }
 
-/// What an application registers, where `BOOTMIGRATE_TEST_REGISTERS` asks for it; or what no product should do, by its value.
+/// What an application registers, where `BOOTMIGRATE_TEST_REGISTERS` asks for it; or what no
+/// product should do, by its value.
 fn register(connection: &Connection) -> Result<(), CodeError> {
     match std::env::var("BOOTMIGRATE_TEST_REGISTERS").as_deref() {
         Err(_) => return Ok(()),
@@ -110,7 +115,8 @@ fn with_code(firmware: Migrator) -> Migrator {
         })
         .code_migration("settings", 94, move |database| {
             database.execute(touch, [])?;
-            // SQLite rolls everything back; each statement after it would be a transaction of its own.
+            // SQLite rolls everything back; each statement after it would be a transaction of its
+            // own.
             let _ = database.execute(
                 "INSERT OR ROLLBACK INTO parent (id, name) VALUES (1, 'there is one')",
                 [],

@@ -16,8 +16,8 @@ _bootmigrate() {
             ",$1")
                 cmd="bootmigrate"
                 ;;
-            bootmigrate,adopt)
-                cmd="bootmigrate__subcmd__adopt"
+            bootmigrate,baseline)
+                cmd="bootmigrate__subcmd__baseline"
                 ;;
             bootmigrate,bundle)
                 cmd="bootmigrate__subcmd__bundle"
@@ -61,11 +61,20 @@ _bootmigrate() {
             bootmigrate,run)
                 cmd="bootmigrate__subcmd__run"
                 ;;
+            bootmigrate,salvage)
+                cmd="bootmigrate__subcmd__salvage"
+                ;;
+            bootmigrate,scrub)
+                cmd="bootmigrate__subcmd__scrub"
+                ;;
             bootmigrate,snapshot)
                 cmd="bootmigrate__subcmd__snapshot"
                 ;;
             bootmigrate,status)
                 cmd="bootmigrate__subcmd__status"
+                ;;
+            bootmigrate,wipe)
+                cmd="bootmigrate__subcmd__wipe"
                 ;;
             bootmigrate__subcmd__data,run)
                 cmd="bootmigrate__subcmd__data__subcmd__run"
@@ -73,8 +82,8 @@ _bootmigrate() {
             bootmigrate__subcmd__data,status)
                 cmd="bootmigrate__subcmd__data__subcmd__status"
                 ;;
-            bootmigrate__subcmd__help,adopt)
-                cmd="bootmigrate__subcmd__help__subcmd__adopt"
+            bootmigrate__subcmd__help,baseline)
+                cmd="bootmigrate__subcmd__help__subcmd__baseline"
                 ;;
             bootmigrate__subcmd__help,bundle)
                 cmd="bootmigrate__subcmd__help__subcmd__bundle"
@@ -118,11 +127,20 @@ _bootmigrate() {
             bootmigrate__subcmd__help,run)
                 cmd="bootmigrate__subcmd__help__subcmd__run"
                 ;;
+            bootmigrate__subcmd__help,salvage)
+                cmd="bootmigrate__subcmd__help__subcmd__salvage"
+                ;;
+            bootmigrate__subcmd__help,scrub)
+                cmd="bootmigrate__subcmd__help__subcmd__scrub"
+                ;;
             bootmigrate__subcmd__help,snapshot)
                 cmd="bootmigrate__subcmd__help__subcmd__snapshot"
                 ;;
             bootmigrate__subcmd__help,status)
                 cmd="bootmigrate__subcmd__help__subcmd__status"
+                ;;
+            bootmigrate__subcmd__help,wipe)
+                cmd="bootmigrate__subcmd__help__subcmd__wipe"
                 ;;
             bootmigrate__subcmd__help__subcmd__data,run)
                 cmd="bootmigrate__subcmd__help__subcmd__data__subcmd__run"
@@ -221,7 +239,7 @@ _bootmigrate() {
 
     case "${cmd}" in
         bootmigrate)
-            opts="-v -q -h -V --json --purge-and-retry --db --config --root --help --version run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help"
+            opts="-v -q -h -V --json --purge-and-retry --db --config --root --help --version run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -260,7 +278,7 @@ _bootmigrate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bootmigrate__subcmd__adopt)
+        bootmigrate__subcmd__baseline)
             opts="-v -q -h --from --at --json --db --config --root --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -491,7 +509,7 @@ _bootmigrate() {
             return 0
             ;;
         bootmigrate__subcmd__help)
-            opts="run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help"
+            opts="run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -504,7 +522,7 @@ _bootmigrate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        bootmigrate__subcmd__help__subcmd__adopt)
+        bootmigrate__subcmd__help__subcmd__baseline)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -868,6 +886,34 @@ _bootmigrate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bootmigrate__subcmd__help__subcmd__salvage)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__scrub)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bootmigrate__subcmd__help__subcmd__snapshot)
             opts="list create verify restore prune"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -953,6 +999,20 @@ _bootmigrate() {
             return 0
             ;;
         bootmigrate__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__help__subcmd__wipe)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1694,6 +1754,101 @@ _bootmigrate() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        bootmigrate__subcmd__salvage)
+            opts="-v -q -h --into --json --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --into)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__scrub)
+            opts="-v -q -h --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         bootmigrate__subcmd__snapshot)
             opts="-h --help list create verify restore prune"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1919,6 +2074,46 @@ _bootmigrate() {
                     COMPREPLY=($(compgen -W "text json prometheus mender" -- "${cur}"))
                     return 0
                     ;;
+                --db)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        bootmigrate__subcmd__wipe)
+            opts="-v -q -h --all --yes --db --config --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --db)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -45,10 +45,13 @@ complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "snapshot" -
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "quarantine" -d 'database files that were replaced'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "lost" -d 'rows that have no place in the schema'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "doctor" -d 'look at everything, and name the repair'
+complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "scrub" -d 'read every page, slowly, beside the applications'
+complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "salvage" -d 'for a bench: every row that can be read, into a new file'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "bundle" -d 'all that support needs, in one file; no rows'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "mark-good" -d 'this slot is good: what was kept for the way back may go'
-complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "adopt" -d 'take over a database that another tool made, then run'
+complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "baseline" -d 'take over a database that another tool made, then run'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "purge" -d 'set this database aside and rebuild it'
+complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "wipe" -d 'factory reset: remove all of it for good'
 complete -c bootmigrate -n "__fish_bootmigrate_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand run" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
@@ -98,7 +101,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l to-e
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l all -d 'everything that is pending'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l all -d 'everything that is pending; for `wipe` every database'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand migrate" -s q -d 'print only errors'
@@ -128,7 +131,7 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l all -d 'everything that is pending'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l all -d 'everything that is pending; for `wipe` every database'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -l json -d 'print facts as JSON'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand data; and __fish_seen_subcommand_from run" -s q -d 'print only errors'
@@ -254,6 +257,20 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -l full 
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand scrub" -l db -d 'only this database; without it all of them' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand scrub" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand scrub" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand scrub" -s v -d 'say each migration'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand scrub" -s q -d 'print only errors'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand scrub" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand salvage" -l into -d 'the new file' -r -F
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand salvage" -l db -d 'only this database; without it all of them' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand salvage" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand salvage" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand salvage" -l json -d 'print facts as JSON'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand salvage" -s v -d 'say each migration'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand salvage" -s q -d 'print only errors'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand salvage" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand bundle" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
@@ -267,15 +284,15 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -l js
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand mark-good" -s h -l help -d 'Print help'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l from -d 'the tool that made the database' -r
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l at -d 'the version that it is at' -r
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l db -d 'only this database; without it all of them' -r
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -l json -d 'print facts as JSON'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -s v -d 'say each migration'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -s q -d 'print only errors'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand adopt" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand baseline" -l from -d 'the tool that made the database' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand baseline" -l at -d 'the version that it is at' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand baseline" -l db -d 'only this database; without it all of them' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand baseline" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand baseline" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand baseline" -l json -d 'print facts as JSON'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand baseline" -s v -d 'say each migration'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand baseline" -s q -d 'print only errors'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand baseline" -s h -l help -d 'Print help'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l db -d 'only this database; without it all of them' -r
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
@@ -284,23 +301,34 @@ complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -l yes -d
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s v -d 'say each migration'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s q -d 'print only errors'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand purge" -s h -l help -d 'Print help'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "run" -d 'what the unit does at boot'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "status" -d 'versions and state'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "plan" -d 'what the next boot would do, and why'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "rehearse" -d 'the real migration on a copy, thrown away'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "ready" -d 'may an application open it?'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "migrate" -d 'apply pending migrations, all or some'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "rollback" -d 'go back by the down SQL that was stored when it was applied'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "data" -d 'migrations of rows, beside running applications'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "snapshot" -d 'copies of each database'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "quarantine" -d 'database files that were replaced'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "lost" -d 'rows that have no place in the schema'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "doctor" -d 'look at everything, and name the repair'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "bundle" -d 'all that support needs, in one file; no rows'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "mark-good" -d 'this slot is good: what was kept for the way back may go'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "adopt" -d 'take over a database that another tool made, then run'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "purge" -d 'set this database aside and rebuild it'
-complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor bundle mark-good adopt purge help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand wipe" -l db -d 'only this database; without it all of them' -r
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand wipe" -l config -d 'instead of /etc/bootmigrate.toml' -r -F
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand wipe" -l root -d 'put before every path; mounts are not checked under it' -r -f -a "(__fish_complete_directories)"
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand wipe" -l all -d 'everything that is pending; for `wipe` every database'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand wipe" -l yes -d 'yes, rows may be lost'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand wipe" -s v -d 'say each migration'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand wipe" -s q -d 'print only errors'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand wipe" -s h -l help -d 'Print help'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "run" -d 'what the unit does at boot'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "status" -d 'versions and state'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "plan" -d 'what the next boot would do, and why'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "rehearse" -d 'the real migration on a copy, thrown away'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "ready" -d 'may an application open it?'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "migrate" -d 'apply pending migrations, all or some'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "rollback" -d 'go back by the down SQL that was stored when it was applied'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "data" -d 'migrations of rows, beside running applications'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "snapshot" -d 'copies of each database'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "quarantine" -d 'database files that were replaced'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "lost" -d 'rows that have no place in the schema'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "doctor" -d 'look at everything, and name the repair'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "scrub" -d 'read every page, slowly, beside the applications'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "salvage" -d 'for a bench: every row that can be read, into a new file'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "bundle" -d 'all that support needs, in one file; no rows'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "mark-good" -d 'this slot is good: what was kept for the way back may go'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "baseline" -d 'take over a database that another tool made, then run'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "purge" -d 'set this database aside and rebuild it'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "wipe" -d 'factory reset: remove all of it for good'
+complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and not __fish_seen_subcommand_from run status plan rehearse ready migrate rollback data snapshot quarantine lost doctor scrub salvage bundle mark-good baseline purge wipe help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "status" -d 'the data migrations of each database'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "run" -d 'apply data migrations, beside running applications'
 complete -c bootmigrate -n "__fish_bootmigrate_using_subcommand help; and __fish_seen_subcommand_from snapshot" -f -a "list" -d 'the copies of each database'

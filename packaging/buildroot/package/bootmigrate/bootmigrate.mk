@@ -18,9 +18,7 @@ BOOTMIGRATE_MIGRATIONS = $(call qstrip,$(BR2_PACKAGE_BOOTMIGRATE_MIGRATIONS))
 # A local site is not vendored by the download step: the sources carry the crates, made once with `cargo vendor`.
 # SQLite has the options that distributions have, and its times are 64 bits wide on 32 bits too, to live after January 2038.
 BOOTMIGRATE_CARGO_ENV = LIBSQLITE3_FLAGS="-DSQLITE_ENABLE_MATH_FUNCTIONS -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
-ifneq ($(BOOTMIGRATE_MIGRATIONS),)
-BOOTMIGRATE_CARGO_ENV += BOOTMIGRATE_MIGRATIONS=$(BOOTMIGRATE_MIGRATIONS)
-endif
+BOOTMIGRATE_CARGO_ENV += BOOTMIGRATE_MIGRATIONS=$(or $(BOOTMIGRATE_MIGRATIONS),/dev/null)
 BOOTMIGRATE_CARGO_BUILD_OPTS = --package bootmigrate --bin bootmigrate
 
 define BOOTMIGRATE_INSTALL_TARGET_CMDS

@@ -2,7 +2,8 @@
 #
 # A product says, in its distribution's configuration or in a .bbappend:
 #   BOOTMIGRATE_GIT          where its copy of the sources is, and SRCREV
-#   BOOTMIGRATE_MIGRATIONS   the folder with bootmigrate.toml, fetched by SRC_URI:append = " file://migrations"
+#   BOOTMIGRATE_MIGRATIONS   the folder with bootmigrate.toml, fetched by SRC_URI:append = " file://migrations";
+#                            without it nothing is embedded, and a recipe with the class bootmigrate-migrations brings the packed catalogue
 #   BOOTMIGRATE_USER, BOOTMIGRATE_STATE   the application's user, and its folder below /var/lib
 # The list of crates is not in the layer: packaging/yocto/crates-list writes it, and then `bitbake -c update_crates bootmigrate`.
 
@@ -21,14 +22,17 @@ CVE_PRODUCT = "bootmigrate sqlite:sqlite"
 PV = "0.1.0+git"
 
 BOOTMIGRATE_GIT ?= "git://git.example.com/bootmigrate.git;protocol=https;branch=main"
-SRC_URI = "${BOOTMIGRATE_GIT}"
+# Where S is in every release; before walnascar git's own folder was another.
+SRC_URI = "${BOOTMIGRATE_GIT};destsuffix=${BP}"
 SRCREV ?= "0000000000000000000000000000000000000000"
 
 require ${BPN}-crates.inc
 
 inherit cargo cargo-update-recipe-crates systemd useradd
 
-BOOTMIGRATE_MIGRATIONS ?= "${S}/migrations"
+# scarthgap unpacks into WORKDIR itself, and knows no other folder.
+BOOTMIGRATE_UNPACKDIR = "${@d.getVar('UNPACKDIR') or d.getVar('WORKDIR')}"
+BOOTMIGRATE_MIGRATIONS ?= "/dev/null"
 BOOTMIGRATE_USER ?= "gateway"
 BOOTMIGRATE_STATE ?= "gateway"
 

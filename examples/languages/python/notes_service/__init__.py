@@ -1,0 +1,1 @@
+"""A service that opens its database when bootmigrate has finished with it."""
