@@ -1,7 +1,7 @@
 //! Owns the older firmware: an earlier commit of this repository, named in
 //! `tests/slots-firmware.txt` and built beside the tests.
-//! Promises: built once, in a worktree below `target/`, with its own sources and its own lock file,
-//! without a network.
+//! Promises: built once, in a worktree below `target/`, with its own sources and its own lock file;
+//! its crates are there already where `scripts/test` has fetched them.
 //! Never falls back to the sources of today: where the commit is not there the test fails and says
 //! so.
 
@@ -44,16 +44,7 @@ fn build() -> PathBuf {
         .current_dir(&tree)
         .arg("--config")
         .arg(root.join("tests/slots-firmware.toml"))
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--offline",
-            "--package",
-            "bootmigrate",
-            "--example",
-            "firmware",
-        ])
+        .args(["build", "--quiet", "--locked", "--package", "bootmigrate", "--example", "firmware"])
         .env("CARGO_TARGET_DIR", &built)
         .env_remove("RUSTFLAGS"));
     std::fs::copy(&program, &kept).unwrap();

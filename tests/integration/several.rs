@@ -154,14 +154,14 @@ fn purges_that_were_not_built_do_not_count() {
     let unique = ("V2__unique.sql", "CREATE UNIQUE INDEX only ON a (x);\n");
     let device = with("CREATE TABLE a (x);\n", "INSERT INTO a VALUES (1), (1)").file(unique);
     let purge = ["run", "--purge-and-retry"];
-    let (all, _) = calls(&device.duplicate(), &purge);
-    let call = all
-        .iter()
-        .filter(|call| call.name == "openat" && call.line.contains("staging-"))
-        .find(|call| call.line.contains("O_CREAT"))
-        .unwrap_or_else(|| panic!("nothing was built"));
     let rows = oracle::content(&device.main()).unwrap();
     for time in 1..=3 {
+        let (all, _) = calls(&device.duplicate(), &purge);
+        let call = all
+            .iter()
+            .filter(|call| call.name == "openat" && call.line.contains("staging-"))
+            .find(|call| call.line.contains("O_CREAT"))
+            .unwrap_or_else(|| panic!("nothing was built"));
         let answer = format!("openat:error=ENOSPC:when={}+", call.nth);
         let log = device.folder().join(format!("answers-{time}.log"));
         let ran = finish(device.command(&strace::words(&device, &purge, &log, Some(answer))));
