@@ -5,6 +5,7 @@
 #![allow(missing_docs)]
 
 use bootmigrate_lab::share::Share;
+use bootmigrate_lab::workers::{ByNumber, ByScenario};
 use bootmigrate_lab::{bootlab, mutants, other_slot};
 use clap::{Args, Parser, Subcommand};
 
@@ -30,12 +31,12 @@ pub enum Action {
     /// Apply one-line bugs in a copy of the device's sources and see each one caught
     Mutants(mutants::Wanted),
     /// Harm every kind of file in every way, and see what the boots make of it
-    CorruptFiles(CorruptFiles),
+    CorruptFiles(ByNumber),
     /// Live generated lives of generated products, and compare each event with an independent
     /// reference
     Lives(Lives),
     /// Compare what comes back from damaged databases with what SQLite's own `.recover` finds
-    CompareSalvage(CorruptFiles),
+    CompareSalvage(ByNumber),
     /// Let an earlier commit's firmware wake up on half-done work of today's, and today's after it
     OtherSlot(other_slot::Wanted),
     /// Shut down this machine's own ext4 under the running program
@@ -76,9 +77,6 @@ pub struct Containers {
 
 #[derive(Args)]
 pub struct PowerCuts {
-    /// Only scenarios with this in their name
-    #[arg(long)]
-    pub scenario: Option<String>,
     /// Distinct states of each scenario
     #[arg(long, default_value_t = 8000)]
     pub states: u64,
@@ -88,24 +86,14 @@ pub struct PowerCuts {
     /// Seed of everything random
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// One JSON object a scenario
-    #[arg(long)]
-    pub json: bool,
     /// Show one state step by step: its name as a bad state is printed
     #[arg(long)]
     pub replay: Option<String>,
-    /// Stop at the first bad state
-    #[arg(long)]
-    pub stop: bool,
     /// The storage tells this lie
     #[arg(long, hide = true)]
     pub flaw: Option<String>,
-    /// Scenarios at a time, each in a process of its own
-    #[arg(long, default_value_t = 2)]
-    pub workers: u64,
-    /// This is such a process
-    #[arg(long, hide = true)]
-    pub one: bool,
+    #[command(flatten)]
+    pub by: ByScenario,
 }
 
 #[derive(Args)]
@@ -115,109 +103,41 @@ pub struct Faults {
     pub calls: u64,
     #[command(flatten)]
     pub share: Share,
-    /// Stop at the first scenario that is bad
-    #[arg(long)]
-    pub stop: bool,
-    /// Only scenarios with this in their name
-    #[arg(long)]
-    pub scenario: Option<String>,
-    /// One JSON object a scenario
-    #[arg(long)]
-    pub json: bool,
     /// The storage tells this lie
     #[arg(long, hide = true)]
     pub flaw: Option<String>,
-    /// Scenarios at a time, each in a process of its own
-    #[arg(long, default_value_t = 2)]
-    pub workers: u64,
-    /// This is such a process
-    #[arg(long, hide = true)]
-    pub one: bool,
-}
-
-#[derive(Args)]
-pub struct CorruptFiles {
-    /// Cases
-    #[arg(long, default_value_t = 20_000)]
-    pub count: u64,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// One JSON object
-    #[arg(long)]
-    pub json: bool,
-    /// Show one case step by step: SEED/NUMBER, as a bad case is printed
-    #[arg(long)]
-    pub replay: Option<String>,
-    /// Worker processes
-    #[arg(long, default_value_t = 2)]
-    pub workers: u64,
-    /// Which of them this is
-    #[arg(long, hide = true)]
-    pub worker: Option<u64>,
+    #[command(flatten)]
+    pub by: ByScenario,
 }
 
 #[derive(Args)]
 pub struct Lives {
-    /// Lives
-    #[arg(long, default_value_t = 2_000)]
-    pub count: u64,
     /// Power cuts of each boot that changes something
     #[arg(long, default_value_t = 0)]
     pub cuts: u64,
-    /// Seed of everything random
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Show one life step by step: SEED/NUMBER, as a bad life is printed
-    #[arg(long)]
-    pub replay: Option<String>,
-    /// Worker processes
-    #[arg(long, default_value_t = 2)]
-    pub workers: u64,
-    /// Which of them this is
-    #[arg(long, hide = true)]
-    pub worker: Option<u64>,
+    #[command(flatten)]
+    pub by: ByNumber,
 }
 
 #[derive(Args)]
 pub struct Concurrent {
-    /// Only scenarios with this in their name
-    #[arg(long)]
-    pub scenario: Option<String>,
     /// Power cuts of each run beside an application
     #[arg(long, default_value_t = 2)]
     pub cuts: u64,
     #[command(flatten)]
     pub share: Share,
-    /// One JSON object a scenario
-    #[arg(long)]
-    pub json: bool,
-    /// Scenarios at a time, each in a process of its own
-    #[arg(long, default_value_t = 2)]
-    pub workers: u64,
-    /// This is such a process
-    #[arg(long, hide = true)]
-    pub one: bool,
+    #[command(flatten)]
+    pub by: ByScenario,
 }
 
 #[derive(Args)]
 pub struct Memory {
-    /// Only scenarios with this in their name
-    #[arg(long)]
-    pub scenario: Option<String>,
     /// Every n-th allocation; 1 is all of them
     #[arg(long, default_value_t = 1)]
     pub stride: u64,
     /// Chooses the first one
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// One JSON object a scenario
-    #[arg(long)]
-    pub json: bool,
-    /// Scenarios at a time, each in a process of its own
-    #[arg(long, default_value_t = 2)]
-    pub workers: u64,
-    /// This is such a process
-    #[arg(long, hide = true)]
-    pub one: bool,
+    #[command(flatten)]
+    pub by: ByScenario,
 }

@@ -6,8 +6,6 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::by_operator::{carry_out, kept, left};
 use crate::device::{switch_on, Booted};
 use crate::dump::Album;
@@ -19,6 +17,7 @@ use crate::share::Share;
 use crate::sim::content::BLOCK;
 use crate::sim::replay::{Order, Replay};
 use crate::sim::{Fault, FaultKind, Lack, Moment, Options, Sim};
+use crate::tally::Tally;
 
 /// Free bytes of the device whose calls fail.
 const ROOM_BYTES: u64 = 64 << 20;
@@ -26,39 +25,6 @@ const ROOM_BYTES: u64 = 64 << 20;
 /// nothing of a quota.
 const LEFT: [(Lack, u64); 4] =
     [(Lack::Bytes, 0), (Lack::Bytes, 8 << 10), (Lack::Inodes, 0), (Lack::Quota, 0)];
-/// Bad runs that are described.
-const DESCRIBED_MAX: usize = 3;
-
-/// What came of one scenario.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Tally {
-    scenario: String,
-    effects: u64,
-    /// Runs that met their failure.
-    pub runs: u64,
-    /// Runs that broke a rule.
-    pub bad: u64,
-    /// The first of them: name, rule, what was seen.
-    pub described: Vec<(String, String, String)>,
-    exits: std::collections::BTreeMap<String, u64>,
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:<24} {:>5} effects {:>6} failing runs {:>4} bad",
-            self.scenario, self.effects, self.runs, self.bad
-        )?;
-        for (exit, count) in &self.exits {
-            write!(f, "; {exit}: {count}")?;
-        }
-        for (name, rule, what) in &self.described {
-            write!(f, "\n    BAD {rule}: {what}\n        --replay '{name}'")?;
-        }
-        Ok(())
-    }
-}
 
 /// What goes wrong, as its name is printed and read.
 #[derive(Debug, Clone, Copy)]
@@ -96,37 +62,38 @@ impl fmt::Display for Trouble {
 pub fn sweep(scenario: &Scenario, stride: u64, share: Share) -> Tally {
     let whole = first_of(scenario);
     let (effects, calls) = (whole.log.len() as u64, whole.sim.calls());
-    let mut tally = Tally { scenario: scenario.name.to_owned(), effects, ..Tally::default() };
+    let mut tally = Tally::new(scenario.name, "failing runs", &["effects"]);
+    tally.count("effects", effects);
     let mut judge = Judge::default();
     let undisturbed = whole.booted.report.exit;
     let mut chosen = share.of(scenario.name);
-    let mut try_it = |trouble| {
+    let mut maybe = |trouble| {
         if chosen() {
-            tally.try_it(scenario, trouble, undisturbed, &mut judge);
+            try_it(&mut tally, scenario, trouble, undisturbed, &mut judge);
         }
     };
     for effect in 0..effects {
         for kind in FaultKind::ALL {
             for for_ever in [false, true] {
-                try_it(Trouble::Fault(Fault::at_effect(effect, kind, for_ever)));
+                maybe(Trouble::Fault(Fault::at_effect(effect, kind, for_ever)));
             }
         }
         for (lack, room) in LEFT {
-            try_it(Trouble::Filled { effect, lack, room });
+            maybe(Trouble::Filled { effect, lack, room });
         }
     }
     for (file, pages) in
         files(scenario).into_iter().map(|(_, bytes)| bytes.div_ceil(BLOCK)).enumerate()
     {
         for page in 0..pages {
-            try_it(Trouble::Lost { file, page });
+            maybe(Trouble::Lost { file, page });
         }
     }
     let every = (1..=calls).step_by(usize::try_from(stride).unwrap_or(usize::MAX).max(1));
     for call in every.filter(|_| stride > 0) {
         for kind in [FaultKind::InputOutput, FaultKind::Denied] {
             for for_ever in [false, true] {
-                try_it(Trouble::Fault(Fault::at_call(call - 1, kind, for_ever)));
+                maybe(Trouble::Fault(Fault::at_call(call - 1, kind, for_ever)));
             }
         }
     }
@@ -145,38 +112,29 @@ fn files(scenario: &Scenario) -> Vec<(String, u64)> {
         .collect()
 }
 
-impl Tally {
-    fn try_it(
-        &mut self,
-        scenario: &Scenario,
-        trouble: Trouble,
-        undisturbed: u8,
-        judge: &mut Judge,
-    ) {
-        let trial = &mut Trial { scenario, undisturbed, judge, tell: &mut |_| {} };
-        let (kind, outcome) = match trouble {
-            Trouble::Fault(fault) => {
-                let looked = if matches!(fault.at, Moment::Call(_)) { " anywhere" } else { "" };
-                (format!("{}{looked}", fault.kind), one(trial, fault))
-            }
-            Trouble::Filled { effect, lack, room } => {
-                (filled_with(lack).to_owned(), filled(trial, effect, (lack, room)))
-            }
-            Trouble::Lost { file, page } => ("lost page".to_owned(), lost(trial, file, page)),
-        };
-        let Some((exit, judged)) = outcome else { return };
-        self.runs += 1;
-        *self.exits.entry(format!("{kind} {exit}")).or_default() += 1;
-        if let Err(bad) = judged {
-            self.bad += 1;
-            if self.described.len() < DESCRIBED_MAX {
-                self.described.push((
-                    format!("{}@{trouble}", scenario.name),
-                    bad.rule.to_owned(),
-                    bad.what,
-                ));
-            }
+fn try_it(
+    tally: &mut Tally,
+    scenario: &Scenario,
+    trouble: Trouble,
+    undisturbed: u8,
+    judge: &mut Judge,
+) {
+    let trial = &mut Trial { scenario, undisturbed, judge, tell: &mut |_| {} };
+    let (kind, outcome) = match trouble {
+        Trouble::Fault(fault) => {
+            let looked = if matches!(fault.at, Moment::Call(_)) { " anywhere" } else { "" };
+            (format!("{}{looked}", fault.kind), one(trial, fault))
         }
+        Trouble::Filled { effect, lack, room } => {
+            (filled_with(lack).to_owned(), filled(trial, effect, (lack, room)))
+        }
+        Trouble::Lost { file, page } => ("lost page".to_owned(), lost(trial, file, page)),
+    };
+    let Some((exit, judged)) = outcome else { return };
+    tally.judged += 1;
+    tally.by(&format!("{kind}, exit"), exit);
+    if let Err(bad) = judged {
+        tally.note(format!("{}@{trouble}", scenario.name), bad);
     }
 }
 

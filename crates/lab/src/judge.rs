@@ -5,6 +5,7 @@
 //! Never asks the device's code whether the device's code was right.
 
 mod at_rest;
+pub mod rules;
 
 use std::collections::HashSet;
 

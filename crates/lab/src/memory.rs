@@ -4,11 +4,7 @@
 //! boots end well.
 //! Never lets missing memory lead to a purge or a restore.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-
-use serde::{Deserialize, Serialize};
 
 use crate::by_operator::{carry_out, left};
 use crate::dump::Album;
@@ -16,40 +12,7 @@ use crate::finding::Bad;
 use crate::judge::{Judge, Trial};
 use crate::scenario::Scenario;
 use crate::sim::{allocator, Options, Sim};
-
-/// Bad runs that are described.
-const DESCRIBED_MAX: usize = 5;
-
-/// What came of one scenario.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Tally {
-    scenario: String,
-    /// Allocations of a run that gets them all.
-    allocations: u64,
-    /// Runs that were refused at least one.
-    runs: u64,
-    exits: BTreeMap<String, u64>,
-    /// Runs that broke a rule.
-    pub bad: u64,
-    described: Vec<(String, String, String)>,
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:<24} {:>5} allocations {:>6} runs without memory {:>4} bad",
-            self.scenario, self.allocations, self.runs, self.bad
-        )?;
-        for (exit, count) in &self.exits {
-            write!(f, "; {exit}: {count}")?;
-        }
-        for (name, rule, what) in &self.described {
-            write!(f, "\n    BAD {rule}: {what}\n        --replay '{name}'")?;
-        }
-        Ok(())
-    }
-}
+use crate::tally::Tally;
 
 /// Every `stride`-th allocation, from one that the seed chooses.
 pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
@@ -57,24 +20,18 @@ pub fn sweep(scenario: &Scenario, stride: u64, seed: u64) -> Tally {
     allocator::refuse(u64::MAX, false);
     let (_, undisturbed) = run(scenario);
     let (allocations, _) = allocator::stop();
-    let mut tally = Tally { scenario: scenario.name.to_owned(), allocations, ..Tally::default() };
+    let mut tally = Tally::new(scenario.name, "runs without memory", &["allocations"]);
+    tally.count("allocations", allocations);
     let undisturbed = undisturbed.map_or(1, |booted| booted.report.exit);
     for at in (seed % stride.max(1)..allocations).step_by(stride.max(1) as usize) {
         for for_ever in [false, true] {
             let trial = &mut Trial { scenario, undisturbed, judge: &mut judge, tell: &mut |_| {} };
             let Some((exit, judged)) = one(trial, at, for_ever) else { continue };
-            tally.runs += 1;
+            tally.judged += 1;
             let many = if for_ever { "for-ever" } else { "once" };
-            *tally.exits.entry(format!("{many} {exit}")).or_default() += 1;
+            tally.by(&format!("{many}, exit"), exit);
             if let Err(bad) = judged {
-                tally.bad += 1;
-                if tally.described.len() < DESCRIBED_MAX {
-                    tally.described.push((
-                        format!("{}@memory:{at}:{many}", scenario.name),
-                        bad.rule.to_owned(),
-                        bad.what,
-                    ));
-                }
+                tally.note(format!("{}@memory:{at}:{many}", scenario.name), bad);
             }
         }
     }

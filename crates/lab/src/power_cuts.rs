@@ -4,24 +4,20 @@
 //! counted by hash; repeatable by seed.
 //! Never judges: that is [`Judge`](crate::judge::Judge).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use crate::by_operator::{kept, left};
 use crate::dump::Album;
-use crate::finding::Bad;
 use crate::judge::{self, ends_short, After, Judge, Start};
 use crate::logged::{first_of, logged, Logged};
 use crate::scenario::Scenario;
 use crate::sim::hash::Random;
 use crate::sim::outcome::Data;
 use crate::sim::{CrashPoint, Enumerator, Order, OutcomePlan, Replay, SeenStates, State};
+use crate::tally::Tally;
 
-/// Bad states that are described; the rest is counted.
-const DESCRIBED_MAX: usize = 5;
 /// Random outcomes at each cut of a later pass.
 const LATER_RANDOM: u64 = 48;
 /// Passes of random outcomes at most: a small log has few states.
@@ -45,57 +41,6 @@ pub struct Extent {
     pub seed: u64,
     /// Stop at the first bad state.
     pub stop: bool,
-}
-
-/// What came of one scenario.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Tally {
-    /// The scenario.
-    pub scenario: String,
-    /// Effects of its log.
-    pub effects: u64,
-    /// Distinct states judged.
-    pub distinct: u64,
-    /// Of these, cuts during the recovery from a cut.
-    pub second_cuts: u64,
-    /// Distinct states by what became of data and names.
-    pub by_outcome: BTreeMap<String, u64>,
-    /// Distinct states by how they ended.
-    pub by_end: BTreeMap<String, u64>,
-    /// Boots that were carried out.
-    pub boots: u64,
-    /// States that broke a rule.
-    pub bad: u64,
-    /// The first of them: name, rule, what was seen.
-    pub described: Vec<(String, String, String)>,
-    /// Distinct states judged when the first bad one was met.
-    pub first_bad_after: Option<u64>,
-    /// Seconds that it took; of all scenarios together the sum.
-    pub seconds: f64,
-}
-
-impl Tally {
-    /// Adds another scenario's.
-    pub fn add(&mut self, other: Tally) {
-        self.distinct += other.distinct;
-        self.second_cuts += other.second_cuts;
-        self.boots += other.boots;
-        self.bad += other.bad;
-        self.effects += other.effects;
-        self.seconds += other.seconds;
-        for (outcome, count) in other.by_outcome {
-            *self.by_outcome.entry(outcome).or_default() += count;
-        }
-        for (end, count) in other.by_end {
-            *self.by_end.entry(end).or_default() += count;
-        }
-        self.described.extend(other.described);
-        self.described.truncate(DESCRIBED_MAX);
-        self.first_bad_after = match (self.first_bad_after, other.first_bad_after) {
-            (Some(one), Some(two)) => Some(one.min(two)),
-            (one, two) => one.or(two),
-        };
-    }
 }
 
 /// Which cut of how many.
@@ -140,7 +85,7 @@ pub(crate) fn draw(run: &Logged, from: u64, random: &mut Random) -> CrashPoint {
 /// Sweeps one scenario.
 pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let began = Instant::now();
-    let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
+    let tally = Tally::new(scenario.name, "states", &["effects", "second cuts", "boots"]);
     let album = Album::leaving_out(scenario.left_out.clone());
     let mut sweep = Sweep {
         scenario,
@@ -151,27 +96,27 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
         tally,
     };
     let first = first_of(scenario);
-    sweep.tally.effects = first.log.len() as u64;
+    sweep.tally.count("effects", first.log.len() as u64);
     sweep.without_a_cut(&first);
     sweep.first_cuts(&first, PLAIN, u64::MAX);
     let ordinary = OutcomePlan { seed: extent.seed, ..OutcomePlan::default() };
     sweep.first_cuts(&first, ordinary, extent.states);
-    let rest = extent.states.saturating_sub(sweep.tally.distinct);
-    sweep.second_cuts(&first, sweep.tally.distinct + rest / 2);
+    let rest = extent.states.saturating_sub(sweep.tally.judged);
+    sweep.second_cuts(&first, sweep.tally.judged + rest / 2);
     for pass in 0..PASSES_MAX {
-        let before = sweep.tally.distinct;
+        let before = sweep.tally.judged;
         let seed = extent.seed.wrapping_add(1000 + pass);
         sweep.first_cuts(
             &first,
             OutcomePlan { random: LATER_RANDOM, seed, single: false, exhaustive_up_to: 10 },
             extent.states,
         );
-        if sweep.has_enough(extent.states) || sweep.tally.distinct == before {
+        if sweep.has_enough(extent.states) || sweep.tally.judged == before {
             break;
         }
     }
     sweep.second_cuts(&first, extent.states);
-    sweep.tally.boots = sweep.judge.booted;
+    sweep.tally.count("boots", sweep.judge.booted);
     sweep.tally.seconds = began.elapsed().as_secs_f64();
     sweep.tally
 }
@@ -196,14 +141,14 @@ impl Sweep<'_> {
         let judged = judged
             .and_then(|()| self.judge.judge(self.scenario, &state, said, &mut |_| {}).map(|_| ()));
         if let Err(bad) = judged {
-            self.note(format!("{}@whole", self.scenario.name), &bad);
+            self.tally.note(format!("{}@whole", self.scenario.name), bad);
         }
     }
 
     /// Enough states, or as much work as was asked for, or a bad one where that is the end.
     fn has_enough(&self, states: u64) -> bool {
         let worked = states != u64::MAX && self.judge.booted >= self.extent.boots;
-        self.tally.distinct >= states || worked || self.extent.stop && self.tally.bad > 0
+        self.tally.judged >= states || worked || self.extent.stop && self.tally.bad > 0
     }
 
     fn first_cuts(&mut self, first: &Logged, plan: OutcomePlan, states: u64) {
@@ -218,7 +163,7 @@ impl Sweep<'_> {
                     &mut self.album,
                 );
                 if let Err(bad) = kept {
-                    self.note(format!("{}@{point}", self.scenario.name), &bad);
+                    self.tally.note(format!("{}@{point}", self.scenario.name), bad);
                 }
                 self.visit(
                     |name| format!("{name}@{point}"),
@@ -245,7 +190,7 @@ impl Sweep<'_> {
         let mut drawn = HashMap::new();
         let mut window = Window::default();
         while !self.has_enough(states) && !window.is_in_vain() {
-            let (before, mut offered) = (self.tally.distinct, 0);
+            let (before, mut offered) = (self.tally.judged, 0);
             let outer = draw(first, 0, &mut random);
             let enumerator = Enumerator {
                 initial: &first.initial,
@@ -284,7 +229,7 @@ impl Sweep<'_> {
                 );
                 ControlFlow::Continue(())
             });
-            window.note(offered, self.tally.distinct - before);
+            window.note(offered, self.tally.judged - before);
         }
     }
 
@@ -299,10 +244,10 @@ impl Sweep<'_> {
         if !self.seen.insert(state.hash() ^ u128::from(said)) {
             return;
         }
-        self.tally.distinct += 1;
-        self.tally.second_cuts += u64::from(cuts.second);
+        self.tally.judged += 1;
+        self.tally.count("second cuts", u64::from(cuts.second));
         let outcome = format!("{}/{}", point.outcome.data.kind(), point.outcome.names.kind());
-        *self.tally.by_outcome.entry(outcome).or_default() += 1;
+        self.tally.by("data/names", outcome);
         self.judge.cuts = 1 + u32::from(cuts.second);
         let kept = judge::record_kept(state, cuts.synced);
         let stands =
@@ -311,16 +256,8 @@ impl Sweep<'_> {
             .and(stands)
             .and_then(|()| self.judge.judge(self.scenario, state, said, &mut |_| {}))
         {
-            Ok(good) => *self.tally.by_end.entry(good.end.to_owned()).or_default() += 1,
-            Err(bad) => self.note(name(self.scenario.name), &bad),
-        }
-    }
-
-    fn note(&mut self, name: String, bad: &Bad) {
-        self.tally.bad += 1;
-        self.tally.first_bad_after.get_or_insert(self.tally.distinct);
-        if self.tally.described.len() < DESCRIBED_MAX {
-            self.tally.described.push((name, bad.rule.to_owned(), bad.what.clone()));
+            Ok(good) => self.tally.by("end", good.end),
+            Err(bad) => self.tally.note(name(self.scenario.name), bad),
         }
     }
 }

@@ -6,7 +6,7 @@
 use bootmigrate::boot::BootRequest;
 use bootmigrate::decide::facts::Request;
 
-use crate::dump::LeftOut;
+use crate::dump::{LeftOut, Stands};
 use crate::firmware::Firmware;
 use crate::sim::{Lack, Options, State};
 
@@ -19,6 +19,16 @@ pub enum Old {
     Whole(String),
     /// Something else, with these bytes.
     Broken(u128),
+}
+
+impl From<Stands> for Old {
+    fn from(stands: Stands) -> Old {
+        match stands {
+            Stands::Absent => Old::Absent,
+            Stands::Whole(dump) => Old::Whole(dump.text),
+            Stands::Broken(bytes, _) => Old::Broken(bytes),
+        }
+    }
 }
 
 /// One way in which it may end.

@@ -10,7 +10,8 @@
     missing_docs
 )]
 
-use bootmigrate_lab::corrupt::{replay, sweep, Extent};
+use bootmigrate_lab::corrupt::{replay, sweep};
+use bootmigrate_lab::workers::Part;
 
 /// Every kind of file in every situation, in every way, at least once.
 const CASES: u64 = 1_000;
@@ -76,10 +77,10 @@ fn harmed_files_end_well() {
         let good = replay(name, &mut |line| lines.push(line.to_owned()));
         assert_eq!(good, Ok(true), "{name}: {once}:\n{}", lines.join("\n"));
     }
-    let tally = sweep(Extent { count: CASES, seed: 7, worker: 0, workers: 1 });
-    assert_eq!((tally.cases, tally.bad), (CASES, 0), "{tally}");
+    let tally = sweep(Part { count: CASES, seed: 7, worker: 0, workers: 1 });
+    assert_eq!((tally.judged, tally.bad), (CASES, 0), "{tally}");
     assert!(
-        tally.by_kind.len() >= 9 && tally.by_exit.len() >= 5,
+        tally.by.len() >= 10 && tally.values("last exit").count() >= 5,
         "the sweep meets every kind of file and many ends: {tally}"
     );
 }

@@ -8,8 +8,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{bail, Context as _, Error, Result};
 use bootmigrate_build::{Database, Product};
-use bootmigrate_lab::corrupt::{replay_over, sweep_over, Extent, Situation, Tally};
+use bootmigrate_lab::corrupt::{replay_over, sweep_over, Situation};
 use bootmigrate_lab::own::Own;
+use bootmigrate_lab::tally::{Finding, Tally};
+use bootmigrate_lab::workers::Part;
 use rayon::prelude::*;
 use rusqlite::Connection;
 
@@ -32,9 +34,9 @@ pub fn corrupt_files(folder: &Path, request: &CorruptFiles) -> Result<bool> {
     let mut all_well = true;
     for database in product::databases(&product, request.db.as_deref())? {
         if let Some(worker) = request.worker {
-            let extent =
-                Extent { count: request.count, seed: request.seed, worker, workers: jobs(request) };
-            let tally = sweep_over(situations(&product, database, request)?, extent);
+            let part =
+                Part { count: request.count, seed: request.seed, worker, workers: jobs(request) };
+            let tally = sweep_over(situations(&product, database, request)?, part);
             println!("{}", serde_json::to_string(&tally)?);
         } else if let Some(name) = &request.replay {
             all_well &= replay_over(situations(&product, database, request)?, name, &mut |line| {
@@ -76,15 +78,17 @@ fn all_of(
 }
 
 fn said(database: &str, tally: &Tally) -> String {
-    let exits: Vec<String> =
-        tally.by_exit.iter().map(|(exit, count)| format!("{exit}: {}", grouped(*count))).collect();
-    let good = grouped(tally.cases - tally.bad.min(tally.cases));
+    let exits: Vec<String> = tally
+        .values("last exit")
+        .map(|(exit, count)| format!("{exit}: {}", grouped(count)))
+        .collect();
+    let good = grouped(tally.judged - tally.bad.min(tally.judged));
     let mut text = format!(
         "{database}: {good} of {} damaged files end well (exit codes {})",
-        grouped(tally.cases),
+        grouped(tally.judged),
         exits.join(", ")
     );
-    for (name, rule, what) in &tally.described {
+    for Finding { name, rule, what } in &tally.findings {
         text.push_str(&format!("\n    {rule}: {what}\n        --db {database} --replay {name}"));
     }
     text

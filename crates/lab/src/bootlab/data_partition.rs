@@ -13,8 +13,8 @@ use refinery_core::Migration;
 use rusqlite::Connection;
 
 use super::{ran, Program};
-use crate::dump::{take, Dump, Stands};
-use crate::sim::hash::Hash128;
+use crate::dump::{take, Stands};
+use crate::real_files::{copied, look};
 
 /// Where the partition is mounted on the device.
 pub const HOME: &str = "var/lib/gateway";
@@ -218,32 +218,8 @@ fn leave_open(home: &Path, name: &str, connection: Connection, journal: &str) {
     assert!(left.first().is_some_and(|byte| *byte != 0), "{name} has no {side} left");
 }
 
-/// Copies files into a folder (never `-shm`: SQLite makes it again); gives the copy's main file.
-fn copied(main: &Path, folder: &Path) -> PathBuf {
-    let name = main.file_name().unwrap().to_string_lossy().into_owned();
-    for side in ["", "-wal", "-journal"] {
-        let _ = fs::copy(format!("{}{side}", main.display()), folder.join(format!("{name}{side}")));
-    }
-    folder.join(name)
-}
-
 fn break_header(main: &Path) {
     let mut bytes = fs::read(main).unwrap();
     bytes[..16].fill(0x55);
     fs::write(main, bytes).unwrap();
-}
-
-/// What plain SQLite sees under this name, on a private copy.
-pub fn look(main: &Path) -> Stands {
-    if fs::symlink_metadata(main).is_err() {
-        return Stands::Absent;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let copy = copied(main, folder.path());
-    let taken: Result<Dump, String> =
-        Connection::open(&copy).map_err(|error| error.to_string()).and_then(|open| take(&open));
-    match taken {
-        Ok(dump) => Stands::Whole(dump),
-        Err(why) => Stands::Broken(Hash128::of(&fs::read(main).unwrap_or_default()), why),
-    }
 }

@@ -3,15 +3,17 @@
 //! quarantine, leftovers and ends are compared.
 //! Never looks through the code under test: databases by plain SQLite, folders by names and bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::data_partition::{look, DataPartition, Expected, HOME};
+use super::data_partition::{DataPartition, Expected, HOME};
 use super::Program;
 use crate::dump::{difference, Stands};
-use crate::sim::hash::Hash128;
+use crate::finding::Bad;
+use crate::judge::rules::{nothing_left_over, quarantine, RealFiles};
+use crate::real_files::{footprint, look};
+use crate::scenario::Old;
 
 /// Boots after a cut until a quiet one, which is counted: at most one extra boot.
 const BOOTS_MAX: u32 = 3;
@@ -58,7 +60,7 @@ pub fn judge(
     for number in 1..=BOOTS_MAX {
         let _ = fs::remove_dir_all(root.join("run"));
         fs::create_dir_all(root.join("run")).unwrap();
-        let before = names(&home);
+        let before = footprint(&home);
         let ran = program.run(root, &[]);
         known.hear(&ran.stderr);
         if ![Some(0), Some(11)].contains(&ran.exit) {
@@ -72,7 +74,7 @@ pub fn judge(
             is_new(database, &stands)
                 .map_err(|why| format!("usable means new: boot {number}: {why}: {}", ran.stderr))?;
         }
-        if names(&home) == before {
+        if footprint(&home) == before {
             return if ran.exit == Some(0) {
                 at_rest(data_partition, &home, &known).map(|()| stood)
             } else {
@@ -110,14 +112,10 @@ fn after_cut(
     if known.ready.contains(database.name) {
         return new.map(|()| "new").map_err(|why| format!("what was acknowledged stands: {why}"));
     }
-    let same = match (&stands, &database.old) {
-        (Stands::Whole(now), Stands::Whole(old)) => now.text == old.text,
-        (Stands::Broken(now, _), Stands::Broken(old, _)) => now == old,
-        (now, old) => now == old,
-    };
+    let is_old = Old::from(stands) == Old::from(database.old.clone());
     match new {
         Ok(()) => Ok("new"),
-        Err(_) if same => Ok("old"),
+        Err(_) if is_old => Ok("old"),
         // Between the ready file's name and the swap the old files go one by one.
         Err(_) if has_ready(&home.join(format!(".bootmigrate/{}.db", database.name))) => {
             Ok("on the way")
@@ -151,62 +149,21 @@ fn at_rest(
     home: &Path,
     known: &Acknowledged,
 ) -> Result<(), String> {
-    let main_names: Vec<String> =
-        data_partition.databases.iter().map(|database| format!("{}.db", database.name)).collect();
-    for name in entries(home) {
-        let ours = ["lost+found", ".bootmigrate"].contains(&name.as_str());
-        let files = main_names.iter().any(|main| {
-            name.strip_prefix(main.as_str())
-                .is_some_and(|end| ["", "-wal", "-shm", "-journal"].contains(&end))
-        });
-        if !ours && !files {
-            return Err(format!("nothing left over: {name} is left"));
-        }
-    }
+    let words = |found: Bad| format!("{}: {}", found.rule, found.what);
+    let main = |database: &Expected| format!("{}.db", database.name);
+    let mains: Vec<String> = data_partition.databases.iter().map(main).collect();
+    nothing_left_over(&RealFiles(home), &mains).map_err(words)?;
     for database in &data_partition.databases {
-        let state = home.join(format!(".bootmigrate/{}.db", database.name));
-        if let Some(left) = entries(&state)
-            .iter()
-            .find(|name| !["lock", "record", "snapshots", "quarantine"].contains(&name.as_str()))
-        {
-            return Err(format!("nothing left over: {}: {left}", database.name));
-        }
-        if fs::metadata(home.join(format!("{}.db", database.name))).unwrap().nlink() != 1 {
-            return Err(format!("one name each: {}", database.name));
-        }
         if database.loss && !known.said.contains(database.name) {
             return Err(format!("no silent loss: {} lost rows and no run said so", database.name));
         }
-        quarantine(database, &state.join("quarantine"))?;
-    }
-    Ok(())
-}
-
-/// The old files are kept where data was lost, once; and nowhere else.
-fn quarantine(database: &Expected, folder: &Path) -> Result<(), String> {
-    let sets = entries(folder);
-    if sets.len() != usize::from(database.loss) {
-        return Err(format!("one quarantine: {} has {sets:?}", database.name));
-    }
-    for files in sets {
-        let files = folder.join(files);
-        if !fs::read_to_string(files.join("reason.txt"))
-            .unwrap_or_default()
-            .starts_with("operation: ")
-        {
-            return Err(format!("a quarantine has its reason: {}", files.display()));
-        }
-        let kept = look(&files.join(format!("{}.db", database.name)));
-        let same = match (&kept, &database.old) {
-            (Stands::Whole(kept), Stands::Whole(old)) => kept.text == old.text,
-            (Stands::Broken(kept, _), Stands::Broken(old, _)) => kept == old,
-            _ => false,
-        };
-        if !same {
-            return Err(format!(
-                "the old files are kept: {} holds something else: {kept:?}",
-                files.display()
-            ));
+        // The old files are kept where data was lost, once; and nowhere else.
+        let most = usize::from(database.loss);
+        let kept = quarantine(&mut RealFiles(home), &main(database), most).map_err(words)?;
+        let old = Old::from(database.old.clone());
+        if kept.len() != most || kept.iter().any(|kept| kept.was != old) {
+            let kept: Vec<&Old> = kept.iter().map(|kept| &kept.was).collect();
+            return Err(format!("the old files are kept: of {} {kept:?}", database.name));
         }
     }
     Ok(())
@@ -219,26 +176,4 @@ fn entries(folder: &Path) -> Vec<String> {
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
-}
-
-/// Every name below, with size, owner, time of change and content: a quiet boot changes none of
-/// them.
-fn names(folder: &Path) -> BTreeMap<String, (u32, u32, i64, i64, u128)> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let data = fs::symlink_metadata(&path).unwrap();
-            let content = if data.is_file() { Hash128::of(&fs::read(&path).unwrap()) } else { 0 };
-            found.insert(
-                path.to_string_lossy().into_owned(),
-                (data.mode(), data.uid(), data.mtime(), data.mtime_nsec(), content),
-            );
-            if data.is_dir() {
-                folders.push(path);
-            }
-        }
-    }
-    found
 }

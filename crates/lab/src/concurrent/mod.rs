@@ -9,10 +9,7 @@ mod application;
 mod beside;
 mod migrator;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
 
 use self::application::Manner;
 use self::beside::{in_the_snapshot, Beside};
@@ -30,54 +27,15 @@ use crate::share::Share;
 use crate::sim::hash::Random;
 use crate::sim::state::STORAGE;
 use crate::sim::{CrashPoint, Enumerator, Options, Sim, State};
+use crate::tally::Tally;
 
-/// Bad runs that are described.
-const DESCRIBED_MAX: usize = 5;
 /// A boot that ends with 13 because of a concurrent process is one more before it is quiet.
 const MORE_BOOTS: u32 = 1;
 
-/// What came of one scenario.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Tally {
-    scenario: String,
-    effects: u64,
-    /// Runs beside an application.
-    applications: u64,
-    /// Rows that were acknowledged in them.
-    rows: u64,
-    /// Distinct states after a cut of such a run.
-    states: u64,
-    /// Runs beside a second bootmigrate.
-    migrators: u64,
-    exits: BTreeMap<String, u64>,
-    /// Runs and states that broke a rule.
-    pub bad: u64,
-    described: Vec<(String, String, String)>,
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:<24} {:>5} effects {:>6} runs beside an application ({} rows, {} states after a \
-             cut) {:>5} beside a second migrator {:>4} bad",
-            self.scenario,
-            self.effects,
-            self.applications,
-            self.rows,
-            self.states,
-            self.migrators,
-            self.bad
-        )?;
-        let exits: Vec<String> =
-            self.exits.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
-        write!(f, "\n    {}", exits.join("; "))?;
-        for (name, rule, what) in &self.described {
-            write!(f, "\n    BAD {rule}: {what}\n        --replay '{name}'")?;
-        }
-        Ok(())
-    }
-}
+/// Of the runs: beside an application, with rows that were acknowledged in them; states after a cut
+/// of such a run; and beside a second bootmigrate.
+const COUNTS: [&str; 5] =
+    ["effects", "beside an application", "acknowledged rows", "after a cut", "beside a migrator"];
 
 /// How much of it.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +64,7 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
     let alone = first_of(scenario);
     let effects = alone.log.len() as u64;
     let mut sweep = Sweep::new(scenario, alone.booted.report.exit);
-    sweep.tally.effects = effects;
+    sweep.tally.count("effects", effects);
     if !scenario.options.links {
         // Where a file has one name a swap cannot be undone (docs/design.md, "Residues"): only unit
         // order keeps the application out.
@@ -142,7 +100,7 @@ pub fn sweep(scenario: &Scenario, extent: Extent) -> Tally {
 
 impl Sweep {
     fn new(scenario: &Scenario, alone: u8) -> Sweep {
-        let tally = Tally { scenario: scenario.name.to_owned(), ..Tally::default() };
+        let tally = Tally::new(scenario.name, "runs and states", &COUNTS);
         let mut scenario = scenario.clone();
         scenario.quiet_by += MORE_BOOTS;
         let (at_rest, seen) = (HashMap::new(), HashSet::new());
@@ -150,22 +108,17 @@ impl Sweep {
     }
 
     fn note(&mut self, name: String, judged: Result<(), Bad>) {
-        let Err(bad) = judged else { return };
-        self.tally.bad += 1;
-        if self.tally.described.len() < DESCRIBED_MAX {
-            self.tally.described.push((name, bad.rule.to_owned(), bad.what));
+        if let Err(bad) = judged {
+            self.tally.note(name, bad);
         }
     }
 
     fn beside_application(&mut self, number: u64, manner: Manner, cuts: u64, random: &mut Random) {
         let run = Beside::run(&self.scenario, number, manner);
-        self.tally.applications += 1;
-        self.tally.rows += run.acknowledged.len() as u64;
-        *self
-            .tally
-            .exits
-            .entry(format!("{manner:?} {}", run.logged.booted.report.exit))
-            .or_default() += 1;
+        self.tally.judged += 1;
+        self.tally.count("beside an application", 1);
+        self.tally.count("acknowledged rows", run.acknowledged.len() as u64);
+        self.tally.by(&format!("{manner:?}, exit"), run.logged.booted.report.exit);
         let name = format!("{}@application:{number}:{manner:?}", self.scenario.name);
         let judged = self.judge_run(&run, &mut |_| {});
         self.note(name.clone(), judged);
@@ -236,7 +189,8 @@ impl Sweep {
         if !self.seen.insert(hash) {
             return Ok(());
         }
-        self.tally.states += 1;
+        self.tally.judged += 1;
+        self.tally.count("after a cut", 1);
         self.judge.cuts = 1;
         tell(&format!(
             "acknowledged before the cut: {acknowledged:?}; what is left:\n{}",
@@ -332,7 +286,8 @@ impl Sweep {
     }
 
     fn beside_migrator(&mut self, effect: u64, waits: bool) {
-        self.tally.migrators += 1;
+        self.tally.judged += 1;
+        self.tally.count("beside a migrator", 1);
         let name = format!(
             "{}@migrator:{effect}:{}",
             self.scenario.name,
@@ -368,7 +323,7 @@ impl Sweep {
             second.booted.report.sentence
         ));
         let how = if waits { "second, waits" } else { "second, at once" };
-        *self.tally.exits.entry(format!("{how} {}", second.booted.report.exit)).or_default() += 1;
+        self.tally.by(&format!("{how}, exit"), second.booted.report.exit);
         if second.locked && !waits && (second.booted.report.exit != 13 || theirs > 0) {
             let what = format!(
                 "beside the first the second made {theirs} effects: {}",

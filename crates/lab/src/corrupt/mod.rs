@@ -10,13 +10,9 @@ mod mutation;
 pub(crate) mod situations;
 mod verdict;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-use serde::{Deserialize, Serialize};
 
 pub use mutation::Mutation;
 pub use situations::{plain, Kind, Situation};
@@ -24,27 +20,13 @@ pub use situations::{plain, Kind, Situation};
 use crate::finding::Bad;
 use crate::sim::hash::Random;
 use crate::sim::{seed_sqlite, State};
-use crate::workers::by_shares;
+use crate::tally::Tally;
+use crate::workers::{numbered, Part};
 use mutation::damage;
 use verdict::{CaseEnd, Verdict};
 
-/// Bad cases that are described.
-const DESCRIBED_MAX: usize = 12;
 /// Seconds after which a case that makes no call any more is called a hang.
 const HANG_SECONDS: u64 = 60;
-
-/// How many, and which of them.
-#[derive(Debug, Clone, Copy)]
-pub struct Extent {
-    /// Cases of all workers together.
-    pub count: u64,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// This worker.
-    pub worker: u64,
-    /// Of this many.
-    pub workers: u64,
-}
 
 /// One damaged file.
 #[derive(Debug, Clone, Copy)]
@@ -57,64 +39,6 @@ pub struct Case {
     pub kind: Kind,
     /// How it is damaged.
     pub mutation: Mutation,
-}
-
-/// What came of them.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Tally {
-    /// Cases judged.
-    pub cases: u64,
-    /// Boots carried out.
-    pub boots: u64,
-    /// By kind of file, then by kind of damage.
-    pub by_kind: BTreeMap<String, BTreeMap<String, u64>>,
-    /// By the exit code of the last boot.
-    pub by_exit: BTreeMap<u8, u64>,
-    /// Boots that wrote nothing said 0 of a file whose depths they do not look into; a technician's
-    /// run found each.
-    pub unlooked: u64,
-    /// Cases that broke a rule.
-    pub bad: u64,
-    /// By rule.
-    pub by_rule: BTreeMap<String, u64>,
-    /// The first of them: name, rule, what was seen.
-    pub described: Vec<(String, String, String)>,
-    /// Seconds of the slowest worker.
-    pub seconds: f64,
-}
-
-impl Tally {
-    /// Adds what another worker found.
-    pub fn add(&mut self, other: Tally) {
-        self.cases += other.cases;
-        self.boots += other.boots;
-        self.unlooked += other.unlooked;
-        self.bad += other.bad;
-        self.seconds = self.seconds.max(other.seconds);
-        for (kind, counts) in other.by_kind {
-            let kind = self.by_kind.entry(kind).or_default();
-            counts.into_iter().for_each(|(how, count)| *kind.entry(how).or_default() += count);
-        }
-        other
-            .by_exit
-            .into_iter()
-            .for_each(|(exit, count)| *self.by_exit.entry(exit).or_default() += count);
-        other
-            .by_rule
-            .into_iter()
-            .for_each(|(rule, count)| *self.by_rule.entry(rule).or_default() += count);
-        self.described.extend(other.described);
-        self.described.truncate(DESCRIBED_MAX);
-    }
-
-    fn note(&mut self, name: String, bad: Bad) {
-        self.bad += 1;
-        let described = self.described.iter().filter(|(_, rule, _)| *rule == bad.rule).count();
-        *self.by_rule.entry(bad.rule.to_owned()).or_default() += 1;
-        if described < DESCRIBED_MAX / 3 {
-            self.described.push((name, bad.rule.to_owned(), bad.what));
-        }
-    }
 }
 
 /// Every situation, and every way in which one of its files can be damaged.
@@ -153,35 +77,36 @@ impl Sweep {
 }
 
 /// Judges this worker's part.
-pub fn sweep(extent: Extent) -> Tally {
-    sweep_over(situations::all(), extent)
+pub fn sweep(part: Part) -> Tally {
+    sweep_over(situations::all(), part)
 }
 
 /// The same of any situations.
-pub fn sweep_over(situations: Vec<Situation>, extent: Extent) -> Tally {
+pub fn sweep_over(situations: Vec<Situation>, part: Part) -> Tally {
     let began = Instant::now();
     let sweep = Sweep::over(situations);
-    let current = watch(extent.seed);
+    let current = watch(part.seed);
     let mut verdict = Verdict::default();
-    let mut tally = Tally::default();
-    for number in (extent.worker..extent.count).step_by(extent.workers.max(1) as usize) {
+    let mut tally = Tally::new("", "damaged files", &["boots", "not looked into"]);
+    for number in part.numbers() {
         current.store(number + 1, Ordering::Relaxed);
-        let (case, situation, state, how) = sweep.case(extent.seed, number);
-        tally.cases += 1;
-        let (kind, mutation) = (format!("{:?}", case.kind), format!("{:?}", case.mutation));
-        *tally.by_kind.entry(kind).or_default().entry(mutation).or_default() += 1;
+        let (case, situation, state, how) = sweep.case(part.seed, number);
+        tally.judged += 1;
+        tally.by(&format!("{:?}", case.kind), format!("{:?}", case.mutation));
         match verdict.judge(situation, &case, &state, &mut |_| {}) {
             Ok(CaseEnd { exit, unlooked }) => {
-                *tally.by_exit.entry(exit).or_default() += 1;
-                tally.unlooked += u64::from(unlooked);
+                tally.by("last exit", exit);
+                // A boot that wrote nothing said 0 of a file whose depths it does not look into; a
+                // technician's run found each.
+                tally.count("not looked into", u64::from(unlooked));
             }
             Err(Bad { rule, what }) => tally.note(
-                format!("{}/{number}", extent.seed),
+                format!("{}/{number}", part.seed),
                 Bad { rule, what: format!("{how}: {what}") },
             ),
         }
     }
-    tally.boots = verdict.boots;
+    tally.count("boots", verdict.boots);
     tally.seconds = began.elapsed().as_secs_f64();
     tally
 }
@@ -212,45 +137,6 @@ fn watch(seed: u64) -> Arc<AtomicU64> {
     current
 }
 
-/// Processes, not threads: SQLite's generator of random numbers is one a process, and a worker that
-/// dies must not take the rest.
-pub fn by_workers(count: u64, seed: u64, workers: u64) -> Tally {
-    let mut tally = Tally::default();
-    for part in by_shares("corrupt-files", &[("--count", count), ("--seed", seed)], workers) {
-        match part {
-            Ok(part) => tally.add(part),
-            Err(what) => tally.note("a worker".into(), Bad { rule: "no panic", what }),
-        }
-    }
-    tally
-}
-
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (kind, counts) in &self.by_kind {
-            let counts: Vec<String> =
-                counts.iter().map(|(how, count)| format!("{how} {count}")).collect();
-            writeln!(f, "{kind:<13} {}", counts.join(", "))?;
-        }
-        let exits: Vec<String> =
-            self.by_exit.iter().map(|(exit, count)| format!("{exit}: {count}")).collect();
-        writeln!(f, "last exit     {}; {} boots", exits.join(", "), self.boots)?;
-        writeln!(
-            f,
-            "not looked at {} quiet boots did not look into a file's depths; a run that does found \
-             each",
-            self.unlooked
-        )?;
-        for (rule, count) in &self.by_rule {
-            writeln!(f, "BAD {rule}: {count}")?;
-        }
-        for (name, rule, what) in &self.described {
-            writeln!(f, "    BAD {rule}: {what}\n        --replay {name}")?;
-        }
-        Ok(())
-    }
-}
-
 /// Shows one case step by step; `Ok(true)` where it is good.
 ///
 /// # Errors
@@ -268,14 +154,7 @@ pub fn replay_over(
     name: &str,
     out: &mut dyn FnMut(&str),
 ) -> Result<bool, String> {
-    let numbers = name
-        .split_once('/')
-        .and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
-    let Some((seed, number)) = numbers else {
-        return Err(format!(
-            "{name} is not the name of a case; write SEED/NUMBER as a bad case is printed"
-        ));
-    };
+    let (seed, number) = numbered(name)?;
     let sweep = Sweep::over(situations);
     let (case, situation, state, how) = sweep.case(seed, number);
     out(&format!("{:?}, {:?}: {how}", case.kind, case.mutation));

@@ -6,20 +6,17 @@
 use std::path::Path;
 use std::process::Output;
 
-use serde_json::Value;
-
 use super::mutant_set::{bounded, timed_out, MutantSet};
 use super::Hints;
 use crate::scenarios::ALL;
 use crate::sim::lying::Flaw;
+use crate::tally::Tally;
 
 /// Failing calls, until the first scenario that is bad.
 const FAULTS: [&str; 5] = ["faults", "--json", "--stop", "--calls", "11"];
 /// The same where a head names the scenario: `scripts/test --long` lets every call of that one
 /// fail.
 const EVERY_CALL: [&str; 5] = ["faults", "--json", "--stop", "--calls", "1"];
-/// What a tally counts: states, and runs beside or against something.
-const COUNTED: [&str; 5] = ["distinct", "runs", "applications", "migrators", "states"];
 /// Exit code of a command line that the lab does not know.
 const USAGE: i32 = 2;
 /// Characters of a panic that a line shows.
@@ -61,13 +58,17 @@ fn files_of(output: &Output, by: String, before: &mut u64) -> Result<Option<Caug
         };
         return Err(format!("{by}: {why}"));
     }
-    let Ok(tally) = serde_json::from_slice::<Value>(&output.stdout) else {
+    let Ok(tally) = serde_json::from_slice::<Tally>(&output.stdout) else {
         return Ok(Some(Caught { rule: "no panic".into(), by, states: *before }));
     };
-    *before += tally["cases"].as_u64().unwrap_or(0);
-    let bad = tally["bad"].as_u64().unwrap_or(0) > 0;
-    let rule = tally["described"][0][1].as_str().unwrap_or("a rule").to_owned();
-    Ok(bad.then_some(Caught { rule, by, states: *before }))
+    Ok(caught(&tally, by, before))
+}
+
+/// What a tally has found, and how much was judged until then.
+fn caught(tally: &Tally, by: String, before: &mut u64) -> Option<Caught> {
+    *before += tally.first_bad_after.unwrap_or(tally.judged);
+    let rule = tally.findings.first().map_or("a rule", |finding| &finding.rule).to_owned();
+    (tally.bad > 0).then_some(Caught { rule, by, states: *before })
 }
 
 impl Search<'_> {
@@ -195,7 +196,7 @@ impl Search<'_> {
             return Err(format!("{by}: {said}"));
         }
         let text = String::from_utf8_lossy(&output.stdout);
-        let Some(tally) = text.lines().find_map(|line| serde_json::from_str::<Value>(line).ok())
+        let Some(tally) = text.lines().find_map(|line| serde_json::from_str::<Tally>(line).ok())
         else {
             // A scenario whose situation cannot even be made: an older firmware's boot or the judge
             // has stopped.
@@ -206,18 +207,14 @@ impl Search<'_> {
                 states: *before,
             }));
         };
-        let number = |name: &str| tally[name].as_u64().unwrap_or(0);
-        let bad = number("bad") > 0;
-        let all: u64 = COUNTED.iter().map(|name| number(name)).sum();
-        *before += if bad { tally["first_bad_after"].as_u64().unwrap_or(all) } else { all };
-        let rule = tally["described"][0][1].as_str().unwrap_or("a rule").to_owned();
-        Ok(bad.then_some(Caught { rule, by, states: *before }))
+        Ok(caught(&tally, by, before))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Bad;
     use std::os::unix::process::ExitStatusExt;
     use std::process::ExitStatus;
 
@@ -231,15 +228,14 @@ mod tests {
 
     #[test]
     fn only_a_bad_file_or_a_death_catches_a_bug() {
-        let tally = |bad: u64, described: &str| {
-            format!("{{\"cases\": 7, \"bad\": {bad}, \"described\": [{described}]}}")
-        };
-        assert_eq!(found(0, &tally(0, "")), Ok(None));
-        assert_eq!(
-            found(1, &tally(1, "[\"1/2\", \"no silent loss\", \"\"]")),
-            Ok(Some("no silent loss".into()))
-        );
-        assert_eq!(found(1, &tally(1, "")), Ok(Some("a rule".into())));
+        let well = Tally { judged: 7, ..Tally::default() };
+        let mut bad = well.clone();
+        bad.note("1/2", Bad { rule: "no silent loss", what: String::new() });
+        let json = |tally: &Tally| serde_json::to_string(tally).unwrap();
+        assert_eq!(found(0, &json(&well)), Ok(None));
+        assert_eq!(found(1, &json(&bad)), Ok(Some("no silent loss".into())));
+        bad.findings.clear();
+        assert_eq!(found(1, &json(&bad)), Ok(Some("a rule".into())));
         assert_eq!(found(134, ""), Ok(Some("no panic".into())));
         assert_eq!(
             found(USAGE, ""),

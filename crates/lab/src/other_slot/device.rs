@@ -4,15 +4,15 @@
 //! what stands there.
 //! Never looks into a file: that is the judge's.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::firmware::Firmware;
+use crate::real_files::below;
 use crate::scenarios::situations::empty;
-use crate::sim::hash::Hash128;
 use crate::sim::state::{Body, STORAGE};
 use crate::sim::State;
 
@@ -116,40 +116,4 @@ pub fn read_back(root: &Path) -> State {
         }
     }
     state
-}
-
-/// Every name in this folder and below, parents first.
-pub fn below(folder: &Path) -> Vec<(PathBuf, fs::Metadata)> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
-        paths.sort();
-        for path in paths {
-            let Ok(data) = fs::symlink_metadata(&path) else { continue };
-            if data.is_dir() {
-                folders.push(path.clone());
-            }
-            found.push((path, data));
-        }
-    }
-    found
-}
-
-/// What a boot that does nothing leaves as it is: names, modes, owners, times and contents.
-pub type Footprint = BTreeMap<PathBuf, (u32, u32, i64, i64, u128)>;
-
-/// The footprint of everything durable.
-pub fn footprint(root: &Path) -> Footprint {
-    let print = |(path, data): (PathBuf, fs::Metadata)| {
-        let content =
-            if data.is_file() { Hash128::of(&fs::read(&path).unwrap_or_default()) } else { 0 };
-        (path, (data.mode(), data.uid(), data.mtime(), data.mtime_nsec(), content))
-    };
-    below(&root.join("data")).into_iter().map(print).collect()
 }

@@ -4,15 +4,14 @@
 //! nothing.
 //! Never looks through one of the two programs.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::device::{below, footprint, Slot, SlotRun};
-use crate::bootlab::data_partition::look;
+use super::device::{Slot, SlotRun};
 use crate::dump::{difference, Stands};
 use crate::finding::{bad, Bad};
-use crate::scenario::{End, Old};
+use crate::judge::rules::{nothing_left_over, quarantine, RealFiles};
+use crate::real_files::{footprint, look};
+use crate::scenario::End;
 use crate::scenarios::slots::Slots;
 
 /// Boots of one slot after another one's, the quiet one counted: two tries that were cut off, a
@@ -22,6 +21,7 @@ const BOOTS_MAX: u32 = 4;
 const KEPT_MAX: usize = 3;
 
 const HOME: &str = "data/product";
+const MAIN: &str = "settings.db";
 
 /// Which slot boots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +75,9 @@ impl<'a> Judge<'a> {
     /// The first rule that does not hold.
     pub fn until_quiet(&mut self, who: Who) -> Result<&'static str, Bad> {
         for _ in 0..BOOTS_MAX {
-            let before = footprint(self.root);
+            let before = footprint(&self.root.join("data"));
             let (ran, end) = self.boot(who)?;
-            if footprint(self.root) != before {
+            if footprint(&self.root.join("data")) != before {
                 continue;
             }
             return match end {
@@ -111,7 +111,7 @@ impl<'a> Judge<'a> {
                 format!("{who:?}: exit {} and the ready file does not agree", ran.exit),
             );
         }
-        let stands = look(&self.root.join(HOME).join("settings.db"));
+        let stands = look(&self.root.join(HOME).join(MAIN));
         if who == Who::Earlier && ran.exit == 12 {
             self.refusals += 1;
             return self.refused(&stands, &ran).map(|()| (ran, None));
@@ -195,64 +195,13 @@ impl<'a> Judge<'a> {
     /// The rules when a boot of today's has changed nothing.
     fn at_rest(&self, end: &End) -> Result<(), Bad> {
         let home = self.root.join(HOME);
-        let state = home.join(".bootmigrate/settings.db");
-        for (path, data) in below(&home) {
-            let known = match (path.strip_prefix(&state), path.parent() == Some(&home)) {
-                (Ok(inside), _) => {
-                    let first = inside.iter().next().and_then(|name| name.to_str());
-                    matches!(first, None | Some("lock" | "record" | "snapshots" | "quarantine"))
-                }
-                (Err(_), true) => {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    name == ".bootmigrate"
-                        || ["", "-wal", "-shm", "-journal"]
-                            .iter()
-                            .any(|side| name == format!("settings.db{side}"))
-                }
-                (Err(_), false) => false,
-            };
-            if !known {
-                return bad("nothing left over", path.display().to_string());
-            }
-            if data.is_file() && data.nlink() != 1 {
-                return bad("one name each", path.display().to_string());
-            }
-        }
-        self.quarantine(end, &state.join("quarantine"))
-    }
-
-    /// Where rows are gone, the files that had them are kept, with their reason.
-    fn quarantine(&self, end: &End, folder: &Path) -> Result<(), Bad> {
-        let sets: Vec<_> = fs::read_dir(folder)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
-        if sets.len() > KEPT_MAX {
-            return bad(
-                "copies bounded",
-                format!("{} sets of files are in quarantine", sets.len()),
-            );
-        }
-        let mut kept = false;
-        for files in &sets {
-            // The earlier commits say `act` where today's sources say `operation`.
-            let note = fs::read_to_string(files.join("reason.txt")).unwrap_or_default();
-            if !["operation: ", "act: "].iter().any(|first| note.starts_with(first)) {
-                return bad("a quarantine has its reason", files.display().to_string());
-            }
-            kept |= match (look(&files.join("settings.db")), &self.slots.today.old) {
-                (Stands::Whole(dump), Old::Whole(old)) => dump.text == *old,
-                (Stands::Broken(hash, _), Old::Broken(old)) => hash == *old,
-                (Stands::Absent, Old::Absent) => true,
-                _ => false,
-            };
-        }
-        if end.loss && !kept {
+        nothing_left_over(&RealFiles(&home), &[MAIN.to_owned()])?;
+        // Where rows are gone, the files that had them are kept.
+        let kept = quarantine(&mut RealFiles(&home), MAIN, KEPT_MAX)?;
+        if end.loss && !kept.iter().any(|kept| kept.was == self.slots.today.old) {
             return bad(
                 "the old files are kept",
-                format!("{} sets of files are in quarantine, and none is the old one", sets.len()),
+                format!("{} sets of files are in quarantine, and none is the old one", kept.len()),
             );
         }
         Ok(())

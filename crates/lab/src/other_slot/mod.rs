@@ -10,10 +10,9 @@
 mod built;
 mod device;
 mod judge;
-mod tally;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use clap::Args;
 
@@ -26,9 +25,10 @@ use crate::scenarios::situations::empty;
 use crate::scenarios::slots::{named, Made, Slots};
 use crate::sim::hash::Random;
 use crate::sim::{CrashPoint, Enumerator, SeenStates, State};
+use crate::tally::Tally;
+use crate::workers::{by_shares, Part};
 use device::{materialise, read_back, Slot};
 use judge::{Judge, Who};
-use tally::Tally;
 
 /// Exit code where the earlier release cannot be had: nothing was run.
 const NOT_RUN: u8 = 3;
@@ -130,68 +130,42 @@ fn make_situation(slots: &Slots, earlier: &Path, root: &Path) {
 /// Starts the workers, adds up what they print, and prints that.
 fn by_workers(wanted: &Wanted, folder: &Path) -> ExitCode {
     let began = std::time::Instant::now();
-    let program = std::env::current_exe().expect("this program has a name");
-    let start = |worker: u64| {
-        let mut command = Command::new(&program);
-        command.arg("other-slot").arg("--work").arg(folder).stdout(Stdio::piped());
-        for (flag, number) in [
-            ("--states", wanted.states),
-            ("--seed", wanted.seed),
-            ("--workers", wanted.workers.max(1)),
-            ("--worker", worker),
-        ] {
-            command.args([flag, &number.to_string()]);
-        }
-        if let Some(name) = &wanted.scenario {
-            command.args(["--scenario", name]);
-        }
-        if let Some(path) = &wanted.today {
-            command.arg("--today").arg(path);
-        }
-        command.spawn().expect("a worker starts")
-    };
-    let started: Vec<_> = (0..wanted.workers.max(1)).map(start).collect();
-    let mut all = Tally::named("all");
+    let mut command = vec!["other-slot".to_owned(), "--work".to_owned()];
+    command.push(folder.display().to_string());
+    for (flag, number) in [("--states", wanted.states), ("--seed", wanted.seed)] {
+        command.extend([flag.to_owned(), number.to_string()]);
+    }
+    let scenario = wanted.scenario.iter().flat_map(|name| ["--scenario".to_owned(), name.clone()]);
+    command.extend(scenario);
+    let today = wanted.today.iter().map(|path| path.display().to_string());
+    command.extend(today.flat_map(|path| ["--today".to_owned(), path]));
+    let mut all = Tally { of: format!("seed {}", wanted.seed), ..Tally::default() };
     let mut parts: Vec<Tally> = Vec::new();
-    for worker in started {
-        let output = worker.wait_with_output().expect("a worker ends");
-        let found: Vec<Tally> = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-            let mut died = Tally::named("a worker");
-            died.note(
-                "a worker".into(),
-                &Bad { rule: "no panic", what: format!("it died: {} ({error})", output.status) },
-            );
+    for found in by_shares::<Vec<Tally>>(&command, wanted.workers.max(1)) {
+        let found = found.unwrap_or_else(|what| {
+            let mut died = Tally { of: "a worker".to_owned(), ..Tally::default() };
+            died.note("a worker", Bad { rule: "no panic", what });
             vec![died]
         });
         for part in found {
-            all.add(&part);
-            match parts.iter_mut().find(|known| known.situation == part.situation) {
-                Some(known) => known.add(&part),
+            all.add(part.clone());
+            match parts.iter_mut().find(|known| known.of == part.of) {
+                Some(known) => known.add(part),
                 None => parts.push(part),
             }
         }
     }
-    all.described.clear();
+    all.seconds = began.elapsed().as_secs_f64();
+    all.findings.clear();
+    let is_bad = all.bad > 0 || all.judged == 0;
     parts.push(all);
     for part in &parts {
-        if wanted.json {
-            println!("{}", serde_json::to_string(part).unwrap());
-        } else {
-            println!("{part}");
+        match wanted.json {
+            true => println!("{}", serde_json::to_string(part).unwrap()),
+            false => println!("{part}"),
         }
     }
-    let all = parts.last().expect("there is always the sum");
-    if !wanted.json {
-        println!(
-            "seed {}, {} workers, {:.0} s: {} states, {} bad",
-            wanted.seed,
-            wanted.workers,
-            began.elapsed().as_secs_f64(),
-            all.states,
-            all.bad
-        );
-    }
-    ExitCode::from(u8::from(all.bad > 0 || all.states == 0))
+    ExitCode::from(u8::from(is_bad))
 }
 
 /// One worker: its part of the states of every situation.
@@ -211,22 +185,16 @@ fn work(wanted: &Wanted, worker: u64, today: &Path, earlier: &[(&str, PathBuf)])
                 today,
                 program,
             );
-            let share = Share { states: each, seed: wanted.seed, worker, workers: wanted.workers };
-            tallies.push(trial.sweep(&format!("{}/{}", built::short(commit), slots.name), share));
+            let part = Part { count: each, seed: wanted.seed, worker, workers: wanted.workers };
+            tallies.push(trial.sweep(&format!("{}/{}", built::short(commit), slots.name), part));
         }
     }
     println!("{}", serde_json::to_string(&tallies).unwrap());
 }
 
-/// How much of a situation one worker judges.
-#[derive(Clone, Copy)]
-struct Share {
-    /// Of all workers together.
-    states: u64,
-    seed: u64,
-    worker: u64,
-    workers: u64,
-}
+/// Beside the states: effects of the run that is cut, states that are cut once more on the way,
+/// boots of both programs, and those of the earlier one that only said that the database is newer.
+const COUNTS: [&str; 4] = ["effects", "cut twice", "boots", "refused as newer"];
 
 impl Trial {
     fn make(
@@ -249,14 +217,16 @@ impl Trial {
         logged(&self.slots.today, firmware, state, &asked)
     }
 
-    fn sweep(&self, name: &str, share: Share) -> Tally {
-        let mut tally = Tally::named(name);
+    fn sweep(&self, name: &str, part: Part) -> Tally {
+        let mut tally = Tally::new(name, "states", &COUNTS);
         let first = self.today_logged(self.slots.today.firmware, &self.slots.today.initial, false);
-        tally.effects = first.log.len() as u64;
+        if part.worker == 0 {
+            tally.count("effects", first.log.len() as u64);
+        }
         let seen = SeenStates::default();
-        let mut random = Random::new(share.seed);
+        let mut random = Random::new(part.seed);
         let (mut found, mut drawn) = (0, 0);
-        while found < share.states && drawn < share.states * DRAWS_MAX {
+        while found < part.count && drawn < part.count * DRAWS_MAX {
             drawn += 1;
             let point = draw(&first, 0, &mut random);
             let second = random.draw();
@@ -265,16 +235,26 @@ impl Trial {
                 continue;
             }
             found += 1;
-            if found % share.workers.max(1) != share.worker {
+            if found % part.workers.max(1) != part.worker {
                 continue;
             }
             // Every other device comes back to today's slot at once, and every third of all is cut
             // once more there.
             let turns =
                 Turns { patient: found % 2 == 0, second: (found % 3 == 0).then_some(second) };
-            let (mut judge, mut nothing) = (None, |_: &str| {});
-            let judged = self.judge(&first, point, turns, &mut judge, &mut nothing);
-            tally.take(format!("{name}@{point}{}", turns.words()), judge, judged);
+            let mut counts = None;
+            let judged = self.judge(&first, point, turns, &mut counts, &mut |_| {});
+            tally.judged += 1;
+            if let Some(Counts { boots, refusals, cuts }) = counts {
+                tally.count("boots", boots);
+                tally.count("refused as newer", refusals);
+                tally.count("cut twice", u64::from(cuts > 1));
+            }
+            match judged {
+                // Where the earlier slot and then today's came to.
+                Ok(TrialEnd { there, here }) => tally.by("ends", format!("{there} > {here}")),
+                Err(bad) => tally.note(format!("{name}@{point}{}", turns.words()), bad),
+            }
         }
         tally
     }

@@ -19,7 +19,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::sim::hash::Random;
-use crate::workers::by_shares;
+use crate::workers::{numbered, Part};
 use corpus::Made;
 pub use damage::Damage;
 use methods::{Found, Method};
@@ -27,19 +27,6 @@ use score::Score;
 
 /// Cases of fewer true rows than `.recover` finds that are named.
 const NAMED_MAX: usize = 40;
-
-/// How many, and which of them.
-#[derive(Debug, Clone, Copy)]
-pub struct Extent {
-    /// Cases of all workers together.
-    pub count: u64,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// This worker.
-    pub worker: u64,
-    /// Of this many.
-    pub workers: u64,
-}
 
 /// What came back by one method.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -52,7 +39,7 @@ pub struct Sum {
 
 /// What came of them.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Tally {
+pub struct SalvageTally {
     /// Files.
     pub files: u64,
     /// Rows that were in them.
@@ -74,8 +61,8 @@ pub struct Tally {
     pub seconds: f64,
 }
 
-impl Tally {
-    fn add(&mut self, other: Tally) {
+impl SalvageTally {
+    fn add(&mut self, other: SalvageTally) {
         self.files += other.files;
         self.truth += other.truth;
         self.seconds = self.seconds.max(other.seconds);
@@ -177,7 +164,7 @@ fn is_unsaid(made: &Made, damage: Damage, bytes: &[u8], found: &Found) -> bool {
 /// # Errors
 /// Where it is not the name of a case.
 pub fn verdict(name: &str) -> Result<Option<String>, String> {
-    let (seed, number) = numbers(name)?;
+    let (seed, number) = numbered(name)?;
     let (made, damage, how, bytes) = damaged(seed, number);
     let found = methods::rescue(Method::Ours, &bytes);
     let score = score::score(&made, &found);
@@ -185,20 +172,13 @@ pub fn verdict(name: &str) -> Result<Option<String>, String> {
         .then(|| format!("{score:?}; {}: {how}: {}", made.how, found.said)))
 }
 
-fn numbers(name: &str) -> Result<(u64, u64), String> {
-    let numbers = name
-        .split_once('/')
-        .and_then(|(seed, number)| Some((seed.parse().ok()?, number.parse().ok()?)));
-    numbers.ok_or_else(|| format!("{name} is not the name of a case; write SEED/NUMBER"))
-}
-
 /// Compares this worker's part.
-pub fn sweep(extent: Extent) -> Tally {
+pub fn sweep(part: Part) -> SalvageTally {
     let began = Instant::now();
-    let mut tally = Tally::default();
-    for number in (extent.worker..extent.count).step_by(extent.workers.max(1) as usize) {
-        let (made, damage, how, bytes) = damaged(extent.seed, number);
-        let name = format!("{}/{number}", extent.seed);
+    let mut tally = SalvageTally::default();
+    for number in part.numbers() {
+        let (made, damage, how, bytes) = damaged(part.seed, number);
+        let name = format!("{}/{number}", part.seed);
         let scores: Vec<(Method, Score)> = Method::ALL
             .iter()
             .map(|method| {
@@ -226,7 +206,7 @@ pub fn sweep(extent: Extent) -> Tally {
 
 /// Shows one case.
 pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<(), String> {
-    let (seed, number) = numbers(name)?;
+    let (seed, number) = numbered(name)?;
     let (made, damage, how, bytes) = damaged(seed, number);
     out(&format!("{}: {damage:?}: {how}", made.how));
     let file = std::env::temp_dir().join(format!("ruin-{seed}-{number}.db"));
@@ -257,10 +237,10 @@ pub fn replay(name: &str, out: &mut dyn FnMut(&str)) -> Result<(), String> {
     Ok(())
 }
 
-/// Processes, as for the sweep over damaged files.
-pub fn by_workers(count: u64, seed: u64, workers: u64) -> Tally {
-    let mut tally = Tally::default();
-    for part in by_shares("compare-salvage", &[("--count", count), ("--seed", seed)], workers) {
+/// Adds up the parts.
+pub fn sum(parts: Vec<Result<SalvageTally, String>>) -> SalvageTally {
+    let mut tally = SalvageTally::default();
+    for part in parts {
         match part {
             Ok(part) => tally.add(part),
             Err(what) => tally.strange.push(what),
@@ -273,7 +253,7 @@ fn percent(part: u64, all: u64) -> String {
     format!("{:.2} %", part as f64 * 100.0 / all.max(1) as f64)
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for SalvageTally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} damaged files, {} rows in them\n", self.files, self.truth)?;
         writeln!(

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use bootmigrate_lab::power_cuts::Tally;
+use bootmigrate_lab::tally::{Finding, Tally};
 use serde::{Deserialize, Serialize};
 
 use super::jobs::Job;
@@ -48,17 +48,18 @@ impl Judged {
     }
 
     pub fn of(job: &Job, tally: Tally) -> Judged {
-        let described = tally.described.into_iter();
+        let unsafe_at =
+            |Finding { name, rule, what }: Finding| Unsafe { instant: name, rule, what };
         Judged {
             database: job.database.clone(),
             from: job.from,
             to: job.to,
             wal: job.wal,
-            effects: tally.effects,
-            instants: tally.distinct,
-            second: tally.second_cuts,
+            effects: tally.counted("effects"),
+            instants: tally.judged,
+            second: tally.counted("second cuts"),
             bad: tally.bad,
-            first: described.map(|(instant, rule, what)| Unsafe { instant, rule, what }).collect(),
+            first: tally.findings.into_iter().map(unsafe_at).collect(),
             not_judged: None,
         }
     }
