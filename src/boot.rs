@@ -28,7 +28,7 @@ use crate::ops::prune::prune;
 use crate::ops::recover::recover;
 use crate::ops::replace::{roll_forward, Replaced};
 use crate::ops::run::Run;
-use crate::ops::scrub::Note;
+use crate::ops::scrub::ScrubNote;
 use crate::ops::store::{RecordStore, ReportEnd};
 use crate::ops::verify::within_budget;
 use crate::ops::wipe;
@@ -125,7 +125,7 @@ fn run<'d>(
     // A token is honoured once.
     let asked = &still_asked(device, &locked, &mut store, asked, &done.rolled)?;
     // What a scrub found is looked for.
-    let note = Note::of(device, &locked)?;
+    let note = ScrubNote::of(device, &locked)?;
     let mut run = Run { device, locked: &locked, store: &mut store };
     // Inspect, decide, carry out, at most so often.
     let mut report = fallbacks(&mut run, asked, note.found.is_some(), others, done)?;

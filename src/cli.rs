@@ -65,7 +65,7 @@ pub enum Action {
         /// `--exit-code`.
         exit_code: bool,
         /// `--format`.
-        format: Format,
+        format: StatusFormat,
     },
     /// `plan`.
     Plan {
@@ -123,7 +123,7 @@ pub enum Action {
 
 /// How `status` answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum StatusFormat {
     /// For an operator.
     Text,
     /// `--json`.

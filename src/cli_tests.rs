@@ -34,10 +34,13 @@ fn what_a_unit_and_a_technician_type() {
     means("--purge-and-retry", run(Request::PurgeAndRetry));
     means("run --purge-and-retry --db settings", run(Request::PurgeAndRetry));
     means("purge --db settings --yes", run(Request::Purge));
-    means("", Action::Status { exit_code: false, format: Format::Text });
-    means("status --exit-code", Action::Status { exit_code: true, format: Format::Text });
-    means("status --format mender", Action::Status { exit_code: false, format: Format::Mender });
-    means("--json", Action::Status { exit_code: false, format: Format::Json });
+    means("", Action::Status { exit_code: false, format: StatusFormat::Text });
+    means("status --exit-code", Action::Status { exit_code: true, format: StatusFormat::Text });
+    means(
+        "status --format mender",
+        Action::Status { exit_code: false, format: StatusFormat::Mender },
+    );
+    means("--json", Action::Status { exit_code: false, format: StatusFormat::Json });
     means("migrate --to 41", Action::Migrate(Extent::To(41)));
     means("migrate --to-exclusive=41", Action::Migrate(Extent::ToExclusive(41)));
     means("rollback --db settings --step 2", Action::Rollback(Extent::Step(2)));

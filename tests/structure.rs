@@ -161,6 +161,18 @@ fn circles_of_files_are_reported() {
 }
 
 #[test]
+fn two_types_of_one_name_are_reported() {
+    let structure = tempfile::tempdir().unwrap();
+    fs::create_dir_all(structure.path().join("src/ops")).unwrap();
+    for (file, text) in [("a", "pub struct Row<'a>(&'a str);"), ("b", "pub(crate) enum Row {\n}")] {
+        let text = format!("{HEAD}{text}\nstruct Own;\n");
+        fs::write(structure.path().join(format!("src/ops/{file}.rs")), text).unwrap();
+    }
+    let found = violations(structure.path());
+    assert!(found.len() == 1 && found[0].contains("declares a type Row"), "{found:?}");
+}
+
+#[test]
 fn long_lists_of_parameters_are_reported() {
     reported(
         "src/ops/probe.rs",

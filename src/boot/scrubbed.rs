@@ -5,18 +5,18 @@
 
 use crate::device::clock::rfc3339;
 use crate::device::Device;
-use crate::ops::scrub::Note;
+use crate::ops::scrub::ScrubNote;
 use crate::report::DatabaseReport;
 
 /// What a scrub had found was looked for; before an upgrade an operator wants to know how old the
 /// knowledge is that the file is whole.
-pub fn tell(device: &Device<'_>, note: &Note, report: &mut DatabaseReport) {
+pub fn tell(device: &Device<'_>, note: &ScrubNote, report: &mut DatabaseReport) {
     if let Some(found) = &note.found {
         report.notes.push(format!("a scrub had found: {found}"));
         if !report.usable {
             return;
         }
-        if let Err(failure) = Note::forget(device) {
+        if let Err(failure) = ScrubNote::forget(device) {
             log::warn!("{}: {failure}; the next boot looks again.", device.settings.name);
         }
     } else if let Some(ended) = note.ended.filter(|_| !report.applied.is_empty()) {

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use super::{Action, DataVerb, Draft, Extent, Format, SnapshotVerb};
+use super::{Action, DataVerb, Draft, Extent, SnapshotVerb, StatusFormat};
 use crate::cli::describe::CommandText;
 use crate::cli::set_aside::Words;
 use crate::decide::facts::Request;
@@ -125,12 +125,12 @@ impl Draft {
         self.value("--db").map(drop).ok_or_else(|| sentence.to_owned())
     }
 
-    fn format(&self) -> Result<Format, String> {
+    fn format(&self) -> Result<StatusFormat, String> {
         match (self.value("--format"), self.has("--json")) {
-            (None, false) | (Some("text"), false) => Ok(Format::Text),
-            (None | Some("json"), _) => Ok(Format::Json),
-            (Some("prometheus"), false) => Ok(Format::Prometheus),
-            (Some("mender"), false) => Ok(Format::Mender),
+            (None, false) | (Some("text"), false) => Ok(StatusFormat::Text),
+            (None | Some("json"), _) => Ok(StatusFormat::Json),
+            (Some("prometheus"), false) => Ok(StatusFormat::Prometheus),
+            (Some("mender"), false) => Ok(StatusFormat::Mender),
             (Some("text" | "prometheus" | "mender"), true) => {
                 Err("--json and --format exclude each other".into())
             }

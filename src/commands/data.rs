@@ -14,7 +14,7 @@ use crate::commands::status::pending_exit;
 use crate::commands::{changes, lacking, CommandContext, Lines, Printed};
 use crate::decide::facts::{DatabaseState, Request};
 use crate::decide::plan::Plan;
-use crate::device::history::data::{Progress, Row};
+use crate::device::history::data::{DataProgress, Progress};
 use crate::device::Device;
 use crate::error::exit::{self, gravest};
 use crate::error::{Class, Failure, Place};
@@ -141,7 +141,7 @@ fn within(migrations: Vec<&'static Migration>, extent: Extent) -> Vec<&'static M
 }
 
 fn status(device: &Device<'_>) -> DataReport {
-    let not_seen = |rows: &[Row], failure: Failure| {
+    let not_seen = |rows: &[DataProgress], failure: Failure| {
         let words = format!("cannot be looked at: {failure}.");
         DataReport::of(device, rows, &[], failure.class.exit().code, &words)
     };
@@ -207,7 +207,7 @@ fn apply(
     device: &Device<'_>,
     extent: Extent,
     done: &mut Vec<String>,
-    rows: &mut Vec<Row>,
+    rows: &mut Vec<DataProgress>,
 ) -> Result<Option<(u8, String)>, Failure> {
     if device.catalog.data.is_empty() {
         return Ok(None);
@@ -247,7 +247,7 @@ fn run_all(
     for migration in within(left_to_do(device, &rows)?, extent) {
         let row = row_of(&rows, migration);
         // What was edited while it was under way begins again: its rounds were another text's.
-        let same = |row: &&Row| migration.checksums.contain(row.applied.checksum);
+        let same = |row: &&DataProgress| migration.checksums.contain(row.applied.checksum);
         let before = row.filter(same).map_or_else(Progress::default, |row| row.progress);
         let mut now = before;
         let ran = beside.run(migration, before, &mut |progress| now = progress);
@@ -267,7 +267,7 @@ fn run_all(
 }
 
 /// Rows are by version.
-fn row_of<'r>(rows: &'r [Row], migration: &Migration) -> Option<&'r Row> {
+fn row_of<'r>(rows: &'r [DataProgress], migration: &Migration) -> Option<&'r DataProgress> {
     rows.binary_search_by_key(&migration.version, |row| row.applied.version)
         .ok()
         .and_then(|at| rows.get(at))
@@ -329,7 +329,7 @@ fn counted(rows: u64, rounds: u64) -> String {
 impl DataReport {
     fn of(
         device: &Device<'_>,
-        rows: &[Row],
+        rows: &[DataProgress],
         left: &[&'static Migration],
         exit: u8,
         words: &str,

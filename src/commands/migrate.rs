@@ -7,7 +7,7 @@ use crate::boot::group::Member;
 use crate::boot::{look, BootRequest};
 use crate::catalog::Catalog;
 use crate::cli::Extent;
-use crate::commands::run::{said, Session};
+use crate::commands::run::{said, CommandSession};
 use crate::commands::{changes, not_begun, CommandContext, Lines, Printed};
 use crate::config::{DatabaseSettings, OnFailure, OnNewer};
 use crate::decide::facts::Request;
@@ -192,7 +192,7 @@ pub fn run_limited(
 ) -> Printed {
     let devices: Vec<Device<'_>> =
         limits.iter().map(|limit| limit.device(context.environment)).collect();
-    let session = Session::begin(
+    let session = CommandSession::begin(
         context.settings,
         context.environment,
         &devices.iter().collect::<Vec<_>>(),

@@ -20,12 +20,12 @@ use crate::error::exit::{self, gravest};
 use crate::error::{Class, Failure};
 use crate::ops::by_hand::{begin, nothing_waits};
 use crate::ops::examine::{quarantine as sets, Quarantined};
-use crate::ops::inspect::copies::{good_copy_in_full, Look};
+use crate::ops::inspect::copies::{good_copy_in_full, UnfitCopy};
 use crate::ops::lock::lock;
 use crate::ops::prune::last_loss;
 use crate::ops::quarantine::{
-    delete, export_files, files_of, may_take_in, readable, take_back, take_in, Note, Readable,
-    Reading,
+    delete, export_files, files_of, may_take_in, readable, take_back, take_in, Readable, Reading,
+    ReasonFile,
 };
 use crate::ops::verify::within_budget;
 use crate::report::{lacking, SCHEMA};
@@ -256,7 +256,9 @@ fn restorable(device: &Device<'_>, operation: u64) -> (Option<bool>, Option<Stri
         ),
         Ok(_) => match good_copy_in_full(device, &set.files.main, None) {
             Ok(_) => (Some(true), None),
-            Err(Look::NotGood(why)) => (Some(false), Some(format!("it is no good copy: {why}"))),
+            Err(UnfitCopy::NotGood(why)) => {
+                (Some(false), Some(format!("it is no good copy: {why}")))
+            }
             Err(look) => (None, Some(look.why())),
         },
     }
@@ -334,15 +336,15 @@ fn deleted(device: &Device<'_>, set: &Quarantined) -> Printed {
     let deleted = begin(device).and_then(|(locked, store)| {
         let failed = |error: io::Error| Failure::io(OP, &device.state.quarantine(), &error);
         let note = if last_loss(device, &store).map_err(failed)? == Some(number) {
-            Note::Stays
+            ReasonFile::Stays
         } else {
-            Note::Goes
+            ReasonFile::Goes
         };
         delete(device, &locked, number, note).map(|()| note)
     });
     match deleted {
         Ok(note) => {
-            let stays = if note == Note::Stays {
+            let stays = if note == ReasonFile::Stays {
                 " Its reason stays: snapshots from before this loss are kept."
             } else {
                 ""

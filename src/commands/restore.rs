@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use crate::boot::{boot, BootRequest};
-use crate::commands::run::{said, Session};
+use crate::commands::run::{said, CommandSession};
 use crate::commands::{changes, not_begun, CommandContext, Printed};
 use crate::decide::facts::{Request, Snapshot};
 use crate::device::disk::FileKind;
@@ -51,7 +51,8 @@ pub fn put_in_place(
     device: &Device<'_>,
     snapshot: Snapshot,
 ) -> Printed {
-    let session = Session::begin(context.settings, context.environment, &[device], context.all);
+    let session =
+        CommandSession::begin(context.settings, context.environment, &[device], context.all);
     let (mut report, pending_report) = boot(device, &BootRequest::of(Request::Restore(snapshot)));
     if !report.usable {
         // What stands there was not looked at, and its ready file is gone.

@@ -44,7 +44,7 @@ pub fn run<'d>(
         .iter()
         .filter(|device| all.iter().filter(wanted).any(|named| go_together(named, device)))
         .collect();
-    let session = Session::begin(settings, environment, &devices, all);
+    let session = CommandSession::begin(settings, environment, &devices, all);
     if let Some(why) = skip_reason(settings) {
         let mut reports: Vec<DatabaseReport> =
             devices.iter().map(|device| skip(device, &why)).collect();
@@ -62,7 +62,7 @@ pub fn run<'d>(
 }
 
 /// What every command that changes databases has around it: ready files, the report on /run.
-pub struct Session<'a> {
+pub struct CommandSession<'a> {
     environment: &'a Environment<'a>,
     folder: RunFolder<'a>,
     /// Every database of this device: a member of a group is ready when all of them are.
@@ -70,14 +70,14 @@ pub struct Session<'a> {
     written_before: u64,
 }
 
-impl<'a> Session<'a> {
+impl<'a> CommandSession<'a> {
     /// Ready files go first.
     pub fn begin(
         settings: &Settings,
         environment: &'a Environment<'a>,
         devices: &[&Device<'_>],
         all: &'a [Device<'a>],
-    ) -> Session<'a> {
+    ) -> CommandSession<'a> {
         for warning in &settings.warnings {
             log::warn!("{warning}.");
         }
@@ -93,7 +93,12 @@ impl<'a> Session<'a> {
             }
         }
         temporary_files_beside(devices.first().copied());
-        Session { environment, folder, all, written_before: environment.disk.bytes_written() }
+        CommandSession {
+            environment,
+            folder,
+            all,
+            written_before: environment.disk.bytes_written(),
+        }
     }
 
     /// Boots each, those that go together as one. What may be opened gets its ready file at once:

@@ -10,7 +10,7 @@ use crate::device::Device;
 use crate::error::exit::{self, gravest};
 use crate::error::Failure;
 use crate::ops::backup::create;
-use crate::ops::examine::{snapshots, Snapshot};
+use crate::ops::examine::{snapshots, SnapshotFile};
 use crate::ops::lock::{lock, Locked};
 use crate::ops::prune::{prune, prune_by_hand};
 use crate::ops::store::RecordStore;
@@ -78,7 +78,7 @@ fn show(context: &CommandContext<'_>, verify: bool) -> Printed {
     Printed::answer(text, exit)
 }
 
-fn line(database: &str, one: &Snapshot) -> String {
+fn line(database: &str, one: &SnapshotFile) -> String {
     let good = match &one.good {
         None => String::new(),
         Some(Ok(version)) => format!("  good, version {version}"),
@@ -87,7 +87,7 @@ fn line(database: &str, one: &Snapshot) -> String {
     format!("{database}: {:<10} {:>12} bytes{good}", one.name, one.bytes)
 }
 
-fn copy(one: Snapshot) -> OneCopy {
+fn copy(one: SnapshotFile) -> OneCopy {
     let why = one.good.as_ref().and_then(|good| good.as_ref().err().cloned());
     OneCopy { name: one.name, bytes: one.bytes, good: one.good.map(|good| good.is_ok()), why }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::boot::group::{not_there, plan_in_words};
 use crate::boot::look;
-use crate::cli::Format;
+use crate::cli::StatusFormat;
 use crate::commands::ready::{seen_ready, NO_FILE};
 use crate::commands::{CommandContext, Lines, Printed};
 use crate::decide::facts::{Adoption, DatabaseState, Facts, Request};
@@ -74,13 +74,13 @@ pub fn pending_exit(device: &Device<'_>, plan: &Plan) -> u8 {
 }
 
 /// Text or one of the formats; `--exit-code` makes the answer the exit code, else it is 0.
-pub fn status(context: &CommandContext<'_>, format: Format, exit_code: bool) -> Printed {
+pub fn status(context: &CommandContext<'_>, format: StatusFormat, exit_code: bool) -> Printed {
     let status = look_at(context);
     let text = match format {
-        Format::Json => Lines::json(&status),
-        Format::Prometheus => formats::prometheus(&status),
-        Format::Mender => formats::mender(&status),
-        Format::Text => {
+        StatusFormat::Json => Lines::json(&status),
+        StatusFormat::Prometheus => formats::prometheus(&status),
+        StatusFormat::Mender => formats::mender(&status),
+        StatusFormat::Text => {
             let warnings =
                 context.settings.warnings.iter().map(|warning| format!("warning: {warning}"));
             warnings.chain(status.databases.iter().flat_map(DatabaseStatus::lines)).collect()

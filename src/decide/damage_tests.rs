@@ -55,16 +55,16 @@ fn damage_is_repaired_in_the_owners_order() {
     // In vain that often: a boot that would copy the file once more learns nothing.
     let in_vain = Facts { failed_repairs: 3, ..index };
     check(&in_vain, &precious(), "refuse: an index is torn [As(Damaged)]");
-    let failure = LastFailure {
+    let failure = RecordedFailure {
         fingerprint: in_vain.tries.fingerprint,
         what: "disk I/O error".into(),
-        ..LastFailure::default()
+        ..RecordedFailure::default()
     };
     let told = "refuse: an index is torn; what was tried for it failed 3 times, the last time \
                 with: disk I/O error [As(Damaged)]";
     check(&Facts { last_failure: Some(failure.clone()), ..in_vain.clone() }, &precious(), told);
     // That of other firmware says nothing of this one's tries.
-    let other = LastFailure { fingerprint: [9; 16], ..failure };
+    let other = RecordedFailure { fingerprint: [9; 16], ..failure };
     let untold = "refuse: an index is torn [As(Damaged)]";
     check(&Facts { last_failure: Some(other), ..in_vain }, &precious(), untold);
 }
@@ -183,7 +183,7 @@ fn what_can_be_read_of_a_damaged_file_is_saved() {
     check(&of_nothing, &precious(), "refuse: page 7 is torn [As(Damaged)]");
     let unwanted = Policy { on_damage: vec![Repair::Snapshot], ..precious() };
     check(&with_copy, &unwanted, newest);
-    let cut = |starts| OpenOperation::Interrupted {
+    let cut = |starts| EarlierOperation::Interrupted {
         kind: OperationKind::Salvage,
         ours: true,
         starts,
@@ -211,12 +211,12 @@ fn data_that_is_gone_is_no_first_boot() {
     // for ever.
     let failed = |from, failed| {
         let (class, fingerprint) = ("migration-failed".into(), lost(false).tries.fingerprint);
-        let failure = LastFailure {
+        let failure = RecordedFailure {
             from,
             class,
             fingerprint,
             what: "no such table: b".into(),
-            ..LastFailure::default()
+            ..RecordedFailure::default()
         };
         Facts {
             last_failure: Some(failure),

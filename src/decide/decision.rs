@@ -5,7 +5,7 @@
 use crate::config::{OnChecksumMismatch, SnapshotPolicy};
 use crate::decide::asked::PURGE_ASKED;
 use crate::decide::damage::{damaged, lost};
-use crate::decide::facts::{Adoption, DatabaseState, Facts, OpenOperation, Request, Snapshot};
+use crate::decide::facts::{Adoption, DatabaseState, EarlierOperation, Facts, Request, Snapshot};
 use crate::decide::limits::{by_snapshot, replace_fresh, worn_out};
 use crate::decide::newer::newer;
 use crate::decide::pending::PendingMigration;
@@ -53,7 +53,7 @@ fn by_state(facts: &Facts, policy: &Policy) -> Plan {
         // only in the record.
         (
             DatabaseState::Behind { .. },
-            OpenOperation::Interrupted {
+            EarlierOperation::Interrupted {
                 kind: OperationKind::ReplaceFresh | OperationKind::ReplaceCarried,
                 ours: true,
                 reason,

@@ -13,7 +13,7 @@ use super::*;
 use crate::config::{OnFailure, OnNewer, Repair};
 use crate::decide::facts::{OwnCopies, Room, WayBack};
 use crate::decide::fallback::{after_failure, NextPlan, Stop};
-use crate::decide::record::{Counts, LastFailure};
+use crate::decide::record::{Counts, RecordedFailure};
 use crate::decide::replacement::{Carry, Least};
 
 fn migration(version: i64) -> PendingMigration {
@@ -32,7 +32,7 @@ fn facts(database: DatabaseState) -> Facts {
         catalog: (1..=3).map(migration).collect(),
         request: Request::Boot,
         tries: Counts { fingerprint: [1; 16], failed: 0, interrupted: 0, purges: 0 },
-        open_operation: OpenOperation::None,
+        open_operation: EarlierOperation::None,
         snapshots: Vec::new(),
         good_operation: 0,
         room: Room {

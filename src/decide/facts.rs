@@ -4,7 +4,7 @@
 
 use crate::decide::asked::{QUARANTINE_RESTORE_ASKED, RESTORE_ASKED};
 use crate::decide::pending::PendingMigration;
-use crate::decide::record::{Counts, LastFailure, Loss, OperationKind};
+use crate::decide::record::{Counts, Loss, OperationKind, RecordedFailure};
 use crate::decide::replacement::Replacement;
 use crate::error::Class;
 
@@ -25,7 +25,7 @@ pub struct Facts {
     /// them.
     pub failed_repairs: u8,
     /// An operation of an earlier run that did not end.
-    pub open_operation: OpenOperation,
+    pub open_operation: EarlierOperation,
     /// Snapshots that were looked at and found good, newest first; looked for only where the file
     /// is damaged, lost or newer.
     pub snapshots: Vec<Snapshot>,
@@ -54,7 +54,7 @@ pub struct Facts {
     /// Data that was lost by operations that are done and that no run has reported, oldest first.
     pub losses: Vec<Loss>,
     /// Why the last operation that failed did so, where none has ended well since.
-    pub last_failure: Option<LastFailure>,
+    pub last_failure: Option<RecordedFailure>,
     /// Repairs that this run tried and that did not help.
     pub tried: Vec<Replacement>,
 }
@@ -217,7 +217,7 @@ impl Request {
 
 /// An operation of an earlier run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OpenOperation {
+pub enum EarlierOperation {
     /// None, or it is done: its number is in the database.
     None,
     /// Ended by a power cut, a kill or a stop signal.

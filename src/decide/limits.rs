@@ -3,7 +3,7 @@
 //! what lifts the bound.
 //! Never decides that one is needed.
 
-use crate::decide::facts::{DatabaseState, Facts, OpenOperation, Snapshot};
+use crate::decide::facts::{DatabaseState, EarlierOperation, Facts, Snapshot};
 use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass};
 use crate::decide::policy::{Policy, FAILED_MAX, PURGES_MAX, REPLACE_STARTS_MAX};
 use crate::decide::replacement::{Carry, Least, Replacement};
@@ -13,7 +13,7 @@ use crate::error::Class;
 /// fault: it never leads to a worse repair, and what is refused here still has its old files and
 /// its snapshots.
 pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
-    let OpenOperation::Interrupted { starts, reason, .. } = &facts.open_operation else {
+    let EarlierOperation::Interrupted { starts, reason, .. } = &facts.open_operation else {
         return None;
     };
     if !is_worn_out(&facts.open_operation) || facts.request.forgets_tries() {
@@ -25,10 +25,10 @@ pub(super) fn worn_out(facts: &Facts, policy: &Policy) -> Option<Plan> {
 }
 
 /// A replacement of this firmware's that was begun as often as it may be, and cut off each time.
-pub fn is_worn_out(open: &OpenOperation) -> bool {
+pub fn is_worn_out(open: &EarlierOperation) -> bool {
     matches!(
         open,
-        OpenOperation::Interrupted { kind, ours: true, starts, .. }
+        EarlierOperation::Interrupted { kind, ours: true, starts, .. }
             if kind.replaces() && *starts >= REPLACE_STARTS_MAX
     )
 }
@@ -58,7 +58,7 @@ pub fn replace_fresh(facts: &Facts, policy: &Policy, why: String) -> Plan {
     }
     let going_on = matches!(
         &facts.open_operation,
-        OpenOperation::Interrupted { kind, ours: true, .. } if kind.purges()
+        EarlierOperation::Interrupted { kind, ours: true, .. } if kind.purges()
     );
     // Where the file is gone, a fresh one loses nothing more, and nobody could start without it.
     if facts.tries.purges >= PURGES_MAX && !going_on && !facts.nothing_is_left() {

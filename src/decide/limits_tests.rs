@@ -19,7 +19,7 @@ fn a_purge_keeps_the_rows_that_the_owner_names() {
     // Rows of a version that nobody knows fit nowhere.
     let none = "replace by a fresh database, the old files go to quarantine: page 7 is torn";
     check(&damaged(), &keeps(&["*"]), none);
-    let cut = OpenOperation::Interrupted {
+    let cut = EarlierOperation::Interrupted {
         kind: OperationKind::ReplaceCarried,
         ours: true,
         starts: 1,
@@ -55,7 +55,7 @@ fn a_fresh_database_is_built_twice_by_a_firmware_and_no_more() {
 
 #[test]
 fn a_replacement_that_was_interrupted_goes_on_twice() {
-    let open = |starts, ours| OpenOperation::Interrupted {
+    let open = |starts, ours| EarlierOperation::Interrupted {
         kind: OperationKind::ReplaceFresh,
         ours,
         starts,
@@ -73,7 +73,7 @@ fn a_replacement_that_was_interrupted_goes_on_twice() {
 
 #[test]
 fn a_repair_that_was_cut_off_is_begun_again_twice_and_never_gives_way_to_a_worse_one() {
-    let open = |kind, starts| OpenOperation::Interrupted {
+    let open = |kind, starts| EarlierOperation::Interrupted {
         kind,
         ours: true,
         starts,

@@ -76,7 +76,7 @@ fn what_stands_in_the_way_of_going_back() {
         "refuse: the database is at version 5, this firmware knows 3; going back needs a copy that \
          is swapped in, and the database file is a mount of its own [As(Newer)]";
     check(&Facts { own_mount: true, ..newer_with_down() }, &precious(), mounted);
-    let cut = |starts| OpenOperation::Interrupted {
+    let cut = |starts| EarlierOperation::Interrupted {
         kind: OperationKind::Downgrade,
         ours: true,
         starts,

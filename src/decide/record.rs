@@ -8,7 +8,7 @@ mod losses;
 mod repairs;
 mod tokens;
 
-pub use failure::{FailedAt, LastFailure, FAILURES_MAX};
+pub use failure::{FailedAt, RecordedFailure, FAILURES_MAX};
 pub use losses::Loss;
 
 /// Bytes of one slot; the record file holds two.
@@ -51,7 +51,7 @@ pub struct Record {
     pub losses: Vec<Loss>,
     /// Why the last operation of a catalogue that failed did so; most recent first, at most
     /// [`FAILURES_MAX`].
-    pub failures: Vec<LastFailure>,
+    pub failures: Vec<RecordedFailure>,
 }
 
 /// One dangerous thing, begun by one run.
@@ -208,7 +208,7 @@ impl Record {
     }
 
     /// Keeps a failure in place of an earlier one of its catalogue; the oldest falls off.
-    pub fn keep_failure(&mut self, failure: LastFailure) {
+    pub fn keep_failure(&mut self, failure: RecordedFailure) {
         self.failures.retain(|other| other.fingerprint != failure.fingerprint);
         self.failures.insert(0, failure);
         self.failures.truncate(FAILURES_MAX);

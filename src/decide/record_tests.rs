@@ -29,9 +29,9 @@ fn full() -> Record {
     }
 }
 
-fn failure(n: u8) -> LastFailure {
+fn failure(n: u8) -> RecordedFailure {
     let text = |length: usize| "é".repeat(length / 2);
-    LastFailure {
+    RecordedFailure {
         operation: 8,
         fingerprint: [n; 16],
         class: text(WORD_BYTES_MAX),
@@ -71,8 +71,8 @@ fn what_is_written_is_read_back_even_when_everything_is_full() {
 
 #[test]
 fn a_longer_failure_is_cut_between_two_characters_and_an_unknown_version_stays_unknown() {
-    let short = LastFailure { from: None, place: None, ..failure(3) };
-    let long = LastFailure {
+    let short = RecordedFailure { from: None, place: None, ..failure(3) };
+    let long = RecordedFailure {
         what: format!("{}é", short.what),
         firmware: format!("{}\u{1F600}", short.firmware),
         ..short.clone()
@@ -136,12 +136,15 @@ fn every_loss_is_read_back_with_its_operation_and_a_share_of_the_words() {
 #[test]
 fn a_failure_is_kept_for_each_slot_and_the_oldest_falls_off() {
     let mut record = full();
-    record.keep_failure(LastFailure { operation: 10, ..failure(3) });
-    assert_eq!(record.failures, [LastFailure { operation: 10, ..failure(3) }, failure(4)]);
-    record.keep_failure(LastFailure { operation: 11, ..failure(5) });
+    record.keep_failure(RecordedFailure { operation: 10, ..failure(3) });
+    assert_eq!(record.failures, [RecordedFailure { operation: 10, ..failure(3) }, failure(4)]);
+    record.keep_failure(RecordedFailure { operation: 11, ..failure(5) });
     assert_eq!(
         record.failures,
-        [LastFailure { operation: 11, ..failure(5) }, LastFailure { operation: 10, ..failure(3) }]
+        [
+            RecordedFailure { operation: 11, ..failure(5) },
+            RecordedFailure { operation: 10, ..failure(3) }
+        ]
     );
 }
 

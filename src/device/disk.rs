@@ -23,9 +23,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::progress;
 pub use crate::error::kind::{FileKind, Untrusted, Why, WrongKind};
 pub use crate::error::Op;
-pub use anchor::{Anchor, Closeness, Inode};
+pub use anchor::{Anchor, Anchoring, Inode};
 pub use extended::Extended;
-pub use rights::{Owned, Owner, Rights};
+pub use rights::{Owned, Rights, UserAndGroup};
 pub use system::SystemDisk;
 
 /// Bytes read at a time.

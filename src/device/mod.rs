@@ -32,7 +32,7 @@ use crate::hooks::Hooks;
 use clock::{Clock, Wait};
 use disk::{Disk, Inode, Op, Space, Stat};
 use files::{DatabaseFiles, MainFile, StateFolder};
-use mounts::{mounted, Missing, Mounted};
+use mounts::{mounted, MissingMount, Mounted};
 use sqlite::registered::Registered;
 use sqlite::watch::{Limits, SCRATCH_STEPS_MAX};
 use sqlite::Sqlite;
@@ -287,7 +287,7 @@ impl<'a> Device<'a> {
 
     /// Why the partition that must be mounted at this path is taken for missing; `None` where it is
     /// there, and where nobody asks: under `--root`, and for a copy.
-    pub fn not_mounted(&self, path: &Path) -> Option<Missing> {
+    pub fn not_mounted(&self, path: &Path) -> Option<MissingMount> {
         if self.is_copy
             || !self.environment.root.as_os_str().is_empty()
             || self.mounted(path) == Some(Mounted::Another)
@@ -295,8 +295,8 @@ impl<'a> Device<'a> {
             return None;
         }
         Some(match mounts::table(self.disk()) {
-            Ok(_) => Missing::NotMounted(path.to_owned()),
-            Err(error) => Missing::Unseen(path.to_owned(), error),
+            Ok(_) => MissingMount::NotMounted(path.to_owned()),
+            Err(error) => MissingMount::Unseen(path.to_owned(), error),
         })
     }
 }

@@ -36,18 +36,18 @@ pub fn table(disk: &dyn Disk) -> io::Result<String> {
 
 /// Why a partition that must be there is taken for missing.
 #[derive(Debug)]
-pub enum Missing {
+pub enum MissingMount {
     /// Nothing is mounted there, or the folder on itself.
     NotMounted(PathBuf),
     /// There is no table to look in: a root of its own (chroot) without its `/proc`.
     Unseen(PathBuf, io::Error),
 }
 
-impl fmt::Display for Missing {
+impl fmt::Display for MissingMount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Missing::NotMounted(path) => write!(f, "{} is not mounted", path.display()),
-            Missing::Unseen(path, error) => {
+            MissingMount::NotMounted(path) => write!(f, "{} is not mounted", path.display()),
+            MissingMount::Unseen(path, error) => {
                 write!(
                     f,
                     "whether {} is mounted cannot be seen without /proc ({TABLE}: {error})",

@@ -43,7 +43,7 @@ const PAGES_MAX: u64 = 1 << 24;
 
 /// What is read, and how that ends before its end.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub struct PageSource<'a> {
     /// The main file.
     pub main: &'a dyn File,
     /// Its write-ahead log; `None` where there is none.
@@ -58,7 +58,7 @@ pub struct Source<'a> {
 
 /// A database file as numbered pages.
 pub struct Pages<'a> {
-    source: Source<'a>,
+    source: PageSource<'a>,
     frames: Option<Frames>,
     /// How it is written.
     pub(super) format: Format,
@@ -76,7 +76,7 @@ impl<'a> Pages<'a> {
     ///
     /// # Errors
     /// As `read`.
-    pub fn open(source: Source<'a>) -> Result<Option<Pages<'a>>, Failure> {
+    pub fn open(source: PageSource<'a>) -> Result<Option<Pages<'a>>, Failure> {
         let failed = |error: std::io::Error| Failure::io(source.op, source.path, &error);
         let size = source.main.stat().map_err(failed)?.size;
         let frames =

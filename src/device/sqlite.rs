@@ -66,7 +66,7 @@ pub(in crate::device) use errors::system_error;
 pub use errors::{class_of, describe, extended_code, is_constraint, is_of_a_statement};
 use errors::{class_of_reading, is_not_utf8, is_of_another_encoding, is_out_of_memory, is_too_big};
 use opening::{BESIDE, IMMUTABLE, WRITING};
-use watch::{Limits, Watch};
+use watch::{ConnectionLimits, Limits};
 
 /// The path of a database that is no file.
 const IN_MEMORY: &str = ":memory:";
@@ -107,7 +107,7 @@ pub struct Database {
     /// A VFS of ours that it was opened with.
     vfs: Option<&'static str>,
     path: PathBuf,
-    watch: Arc<Watch>,
+    watch: Arc<ConnectionLimits>,
     /// A sentence may have the contents of a row.
     pub show_rows: bool,
     /// Of the memory for page caches; `None` while it has SQLite's own.
@@ -243,7 +243,7 @@ impl<'a> Sqlite<'a> {
         steps_max: Option<u64>,
     ) -> Result<Database, Failure> {
         bound(&connection).map_err(|error| failure_of(op, path, &error))?;
-        let watch = Watch::new(self.limits, steps_max);
+        let watch = ConnectionLimits::new(self.limits, steps_max);
         watch.begin(&mut connection).map_err(|error| failure_of(op, path, &error))?;
         Ok(Database {
             connection,

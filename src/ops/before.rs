@@ -8,7 +8,7 @@ use crate::device::disk::Op;
 use crate::device::history::Down;
 use crate::device::sqlite::compile::Compiled;
 use crate::device::sqlite::references::References;
-use crate::device::sqlite::script::{self, Mode, Source};
+use crate::device::sqlite::script::{self, Mode, ScriptSource};
 use crate::device::sqlite::session::FileOptions;
 use crate::device::sqlite::Database;
 use crate::device::Device;
@@ -30,7 +30,7 @@ pub struct Before {
 }
 
 /// What has been run since.
-pub enum Changes<'a> {
+pub enum RunSince<'a> {
     /// Migrations, oldest first.
     Up(&'a [&'a Migration]),
     /// Ways back, newest first.
@@ -75,13 +75,13 @@ impl Before {
     }
 }
 
-impl Changes<'_> {
-    fn sources(&self) -> Vec<(Source<'_>, String, FileOptions)> {
+impl RunSince<'_> {
+    fn sources(&self) -> Vec<(ScriptSource<'_>, String, FileOptions)> {
         match self {
-            Changes::Up(migrations) => migrations
+            RunSince::Up(migrations) => migrations
                 .iter()
                 .map(|migration| {
-                    let source = Source {
+                    let source = ScriptSource {
                         file: migration.file,
                         version: migration.version,
                         sql: migration.sql,
@@ -90,11 +90,15 @@ impl Changes<'_> {
                     (source, migration.file.to_owned(), FileOptions::from(*migration))
                 })
                 .collect(),
-            Changes::Back(downs) => downs
+            RunSince::Back(downs) => downs
                 .iter()
                 .map(|down| {
-                    let source =
-                        Source { file: "", version: down.version, sql: &down.sql, statements: 0 };
+                    let source = ScriptSource {
+                        file: "",
+                        version: down.version,
+                        sql: &down.sql,
+                        statements: 0,
+                    };
                     (
                         source,
                         format!("the down SQL of V{} {}", down.version, down.name),
@@ -115,7 +119,7 @@ pub fn schema(
     device: &Device<'_>,
     before: &Before,
     now: &Before,
-    changes: &Changes<'_>,
+    changes: &RunSince<'_>,
 ) -> Result<Vec<String>, Failure> {
     let broken = now.broken_since(before, device);
     if let Some(first) = broken.first() {
@@ -159,7 +163,7 @@ pub fn read_again(database: &Database) -> Result<(), Failure> {
 fn culprit(
     device: &Device<'_>,
     before: &Before,
-    changes: &Changes<'_>,
+    changes: &RunSince<'_>,
     sentence: &String,
 ) -> String {
     let sources = changes.sources();
@@ -179,7 +183,7 @@ fn culprit(
 fn replay(
     device: &Device<'_>,
     before: &Before,
-    sources: &[(Source<'_>, String, FileOptions)],
+    sources: &[(ScriptSource<'_>, String, FileOptions)],
     sentence: &String,
 ) -> Option<usize> {
     let mut scratch = device.sqlite().scratch(OP).ok()?;

@@ -18,7 +18,7 @@ use crate::device::disk::Op;
 use crate::device::files::MainFile;
 use crate::device::history;
 use crate::device::memory::holds_temporary_data;
-use crate::device::sqlite::by_page::Place;
+use crate::device::sqlite::by_page::Destination;
 use crate::device::sqlite::findings::Findings;
 use crate::device::sqlite::foreign::table_of;
 use crate::device::sqlite::late::Late;
@@ -233,7 +233,7 @@ fn ways_of<'a>(
             }
         }
         let mut poured = match reader.as_mut().filter(|reader| reader.knows(table)) {
-            Some(reader) => reader.pour(Place {
+            Some(reader) => reader.pour(Destination {
                 into: fresh,
                 op: OP,
                 table,

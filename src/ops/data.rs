@@ -12,7 +12,7 @@ use crate::config::OnChecksumMismatch;
 use crate::decide::rounds::{after_round, NextRound, Round};
 use crate::device::disk::Op;
 use crate::device::history;
-use crate::device::history::data::{self, Progress, Row, Stamp};
+use crate::device::history::data::{self, DataProgress, DataStamp, Progress};
 use crate::device::sqlite::changes::Changes;
 use crate::device::sqlite::code::place_of_directive;
 use crate::device::sqlite::script::{self, Mode};
@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// In use, storage, or the catalogue's where what it says cannot be read.
-pub fn look(device: &Device<'_>) -> Result<Vec<Row>, Failure> {
+pub fn look(device: &Device<'_>) -> Result<Vec<DataProgress>, Failure> {
     match examine::outside(device)?.header {
         None => Ok(Vec::new()),
         Some(header) if header.wal => {
@@ -57,7 +57,10 @@ pub fn look(device: &Device<'_>) -> Result<Vec<Row>, Failure> {
 ///
 /// # Errors
 /// The catalogue's, where the history contradicts it.
-pub fn left_to_do(device: &Device<'_>, rows: &[Row]) -> Result<Vec<&'static Migration>, Failure> {
+pub fn left_to_do(
+    device: &Device<'_>,
+    rows: &[DataProgress],
+) -> Result<Vec<&'static Migration>, Failure> {
     let warn = device.settings.on_checksum_mismatch == OnChecksumMismatch::Warn;
     data::left_to_do(device.catalog, rows, warn)
         .map_err(|what| Failure::new(Class::Catalogue, OP, what))
@@ -109,7 +112,7 @@ impl Beside<'_> {
     ///
     /// # Errors
     /// As [`look`].
-    pub fn rows(&self) -> Result<Vec<Row>, Failure> {
+    pub fn rows(&self) -> Result<Vec<DataProgress>, Failure> {
         self.patient(|database| data::read(database, OP))
     }
 
@@ -202,7 +205,7 @@ impl Beside<'_> {
         next.duration_ms =
             next.duration_ms.saturating_add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         let finished = done.then(|| device.environment.clock.unix_seconds());
-        let stamp = Stamp {
+        let stamp = DataStamp {
             finished,
             schema: device.catalog.target(),
             firmware: &device.environment.firmware,

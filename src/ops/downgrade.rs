@@ -9,12 +9,12 @@ use crate::device::disk::Op;
 use crate::device::history::own::{Change, Ours};
 use crate::device::history::{self, Down};
 use crate::device::sqlite::schema::{Difference, How, Schema};
-use crate::device::sqlite::script::{self, Mode, Source};
+use crate::device::sqlite::script::{self, Mode, ScriptSource};
 use crate::device::sqlite::session::FileOptions;
 use crate::device::sqlite::Database;
 use crate::device::{notify, Device};
 use crate::error::{Class, Failure};
-use crate::ops::before::{Before, Changes};
+use crate::ops::before::{Before, RunSince};
 use crate::ops::migrate::{finish_history, set_user_version};
 use crate::ops::run::Build;
 use crate::ops::scratch::Scratch;
@@ -65,7 +65,7 @@ pub fn go_back(
     )?;
     leads_here(device, &database.schema(OP, table)?, &made)?;
     let lost = database.survey(OP, table)?.lacks(&before);
-    let verified = verify(device, database, &schema, &Changes::Back(&downs), target)?;
+    let verified = verify(device, database, &schema, &RunSince::Back(&downs), target)?;
     verified.database.commit(OP)?;
     Ok((lost, verified.notes))
 }
@@ -75,7 +75,7 @@ fn undo(device: &Device<'_>, database: &mut Database, down: &Down) -> Result<(),
     let file = format!("V{}__{}.down.sql (stored in the database)", down.version, down.name);
     log::info!("{}: going back over {file}.", device.settings.name);
     notify::status(&format!("{}: {file}", device.settings.name));
-    let source = Source { file: &file, version: down.version, sql: &down.sql, statements: 0 };
+    let source = ScriptSource { file: &file, version: down.version, sql: &down.sql, statements: 0 };
     database.reserve(&device.settings.history_table);
     database.file(OP, Mode::Transaction, FileOptions::default(), |database, session| {
         script::run_text(database, session, &source, &mut |ran| {

@@ -15,12 +15,12 @@ use crate::device::sqlite::schema::{Difference, How, Schema};
 use crate::device::sqlite::Database;
 use crate::device::{history, Device, LOOK};
 use crate::error::{Class, Failure};
-use crate::ops::inspect::copies::{good_copy_in_full, Look};
+use crate::ops::inspect::copies::{good_copy_in_full, UnfitCopy};
 use crate::ops::scratch::Scratch;
 
 /// What 100 bytes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub struct HeaderFacts {
     /// Bytes a page.
     pub page_bytes: u64,
     /// Pages.
@@ -72,7 +72,7 @@ pub enum RecordState {
 }
 
 /// A copy of ours.
-pub struct Snapshot {
+pub struct SnapshotFile {
     /// `v40-1`.
     pub name: String,
     /// Bytes.
@@ -102,7 +102,7 @@ pub struct Outside {
     /// The four files.
     pub files: FilesState,
     /// `None` where it cannot be read or is no SQLite header.
-    pub header: Option<Header>,
+    pub header: Option<HeaderFacts>,
     /// The folder that holds it.
     pub folder: Option<Stat>,
 }
@@ -128,7 +128,7 @@ pub fn outside(device: &Device<'_>) -> Result<Outside, Failure> {
     Ok(Outside { files, header, folder: disk.stat(device.files.folder()).map_err(failed)? })
 }
 
-fn header(bytes: &[u8; 100]) -> Option<Header> {
+fn header(bytes: &[u8; 100]) -> Option<HeaderFacts> {
     if !bytes.starts_with(b"SQLite format 3\0") {
         return None;
     }
@@ -140,7 +140,7 @@ fn header(bytes: &[u8; 100]) -> Option<Header> {
         1 => 65536,
         bytes => bytes,
     };
-    Some(Header {
+    Some(HeaderFacts {
         page_bytes,
         pages: u64::from(number(28)),
         free_pages: u64::from(number(36)),
@@ -295,7 +295,7 @@ fn drift_of(live: &Schema, wanted: &Schema, aside: &[String]) -> Vec<String> {
 ///
 /// # Errors
 /// As `readdir` and `lstat`.
-pub fn snapshots(device: &Device<'_>, verify: bool) -> Result<Vec<Snapshot>, Failure> {
+pub fn snapshots(device: &Device<'_>, verify: bool) -> Result<Vec<SnapshotFile>, Failure> {
     let failed = |path: &Path, error: &std::io::Error| Failure::io(LOOK, path, error);
     let names = device
         .state
@@ -309,9 +309,13 @@ pub fn snapshots(device: &Device<'_>, verify: bool) -> Result<Vec<Snapshot>, Fai
             .stat(&path)
             .map_err(|error| failed(&path, &error))?
             .map_or(0, |stat| stat.size);
-        let good =
-            verify.then(|| good_copy_in_full(device, &path, Some(name.version)).map_err(Look::why));
-        found.push(Snapshot { name: format!("v{}-{}", name.version, name.operation), bytes, good });
+        let good = verify
+            .then(|| good_copy_in_full(device, &path, Some(name.version)).map_err(UnfitCopy::why));
+        found.push(SnapshotFile {
+            name: format!("v{}-{}", name.version, name.operation),
+            bytes,
+            good,
+        });
     }
     Ok(found)
 }

@@ -18,7 +18,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::{OnNewer, Slots};
-use crate::decide::facts::{DatabaseState, Facts, OpenOperation, Request, Room};
+use crate::decide::facts::{DatabaseState, EarlierOperation, Facts, Request, Room};
 use crate::decide::pending::PendingMigration;
 use crate::decide::replacement::Replacement;
 use crate::device::disk::{FileKind, Space};
@@ -237,7 +237,7 @@ fn frame(
             purges: 0,
         },
         failed_repairs: 0,
-        open_operation: OpenOperation::None,
+        open_operation: EarlierOperation::None,
         snapshots: Vec::new(),
         good_operation: 0,
         room: Room {

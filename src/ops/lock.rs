@@ -10,8 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::device::disk::{
-    make_folder_durably, parent, rename_durably, Extended, File, FileKind, Op, Open, Owned, Owner,
-    Rename, Space, Stat, Untrusted,
+    make_folder_durably, parent, rename_durably, Extended, File, FileKind, Op, Open, Owned, Rename,
+    Space, Stat, Untrusted, UserAndGroup,
 };
 use crate::device::files::ready_among;
 use crate::device::supervisor::RunFolder;
@@ -217,7 +217,7 @@ fn act_for(device: &Device<'_>, Ownership { uid, gid, .. }: Ownership) {
         device.disk().act_for(Owned {
             files: names,
             state: device.state.root.clone(),
-            owner: Owner { uid, gid },
+            owner: UserAndGroup { uid, gid },
         });
     }
 }

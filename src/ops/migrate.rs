@@ -21,7 +21,7 @@ use crate::device::supervisor::RunFolder;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::hooks::MigrationInfo;
-use crate::ops::before::{Before, Changes};
+use crate::ops::before::{Before, RunSince};
 use crate::ops::inspect::copies::expendable;
 use crate::ops::inspect::{read_here, Inspection};
 use crate::ops::probe::{in_use, probe};
@@ -177,7 +177,7 @@ fn transaction(
         let mut notes = rebuild_stale(device, &database)?;
         apply(device, &mut database, job, operation, &mut before)?;
         let verified =
-            verify(device, &database, &before, &Changes::Up(&job.migrations), job.target())?;
+            verify(device, &database, &before, &RunSince::Up(&job.migrations), job.target())?;
         notes.extend(verified.notes.iter().cloned());
         room_for_the_wal(device, &verified, journal, main)?;
         job.order.others.go_first()?;

@@ -13,7 +13,7 @@ use crate::decide::asked::{by_an_operator, QUARANTINE_RESTORE_ASKED};
 use crate::device::disk::{read_own_start, Op};
 use crate::device::files::{SnapshotName, NOTE};
 use crate::device::Device;
-use crate::ops::quarantine::{remove, Note};
+use crate::ops::quarantine::{remove, ReasonFile};
 use crate::ops::store::RecordStore;
 use crate::ops::verify::within_budget;
 
@@ -179,7 +179,7 @@ fn quarantine(device: &Device<'_>, spared: &[u64]) -> io::Result<()> {
         .take(excess)
         .filter(|operation| Some(**operation) != way_back && !spared.contains(operation))
     {
-        remove(device, *operation, Note::Goes)?;
+        remove(device, *operation, ReasonFile::Goes)?;
     }
     Ok(())
 }

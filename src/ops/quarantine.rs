@@ -23,7 +23,7 @@ const OP: Op = Op("remove files from quarantine");
 
 /// What becomes of reason.txt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Note {
+pub enum ReasonFile {
     /// It goes with the files.
     Goes,
     /// It stays: snapshots from before this loss are kept because of it.
@@ -38,7 +38,7 @@ pub fn delete(
     device: &Device<'_>,
     _locked: &Locked,
     operation: u64,
-    note: Note,
+    note: ReasonFile,
 ) -> Result<(), Failure> {
     remove(device, operation, note)
         .map_err(|error| Failure::io(OP, &device.state.quarantined(operation), &error))
@@ -48,7 +48,7 @@ pub fn delete(
 ///
 /// # Errors
 /// As `unlink` and `fsync`.
-pub fn remove(device: &Device<'_>, operation: u64, note: Note) -> io::Result<()> {
+pub fn remove(device: &Device<'_>, operation: u64, note: ReasonFile) -> io::Result<()> {
     let (disk, folder) = (device.disk(), device.state.quarantined(operation));
     if disk.stat(&folder)?.is_none_or(|stat| stat.kind != FileKind::Folder) {
         // Whatever else has such a name is not ours.
@@ -65,7 +65,7 @@ pub fn remove(device: &Device<'_>, operation: u64, note: Note) -> io::Result<()>
     if !others.is_empty() {
         disk.sync_folder(OP, &folder)?;
     }
-    if note == Note::Stays {
+    if note == ReasonFile::Stays {
         return Ok(());
     }
     unlink_durably(disk, OP, &folder, &[&folder.join(NOTE)])?;

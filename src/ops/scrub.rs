@@ -13,7 +13,7 @@ use crate::device::disk::{read_own_start, rename_durably, write_new_durably, Op,
 use crate::device::files::FilesState;
 use crate::device::pages::free::FreePages;
 use crate::device::pages::soundness::root_of;
-use crate::device::pages::{Pages, Source};
+use crate::device::pages::{PageSource, Pages};
 use crate::device::supervisor::{RunFolder, ScrubPosition};
 use crate::device::Device;
 use crate::error::{Class, Failure};
@@ -36,7 +36,7 @@ const NOTE_BYTES_MAX: usize = 4096;
 
 /// What a scrub knows, in the state folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Note {
+pub struct ScrubNote {
     /// When a scrub last came to its end and found nothing, up to a week before that; seconds since
     /// 1970.
     pub ended: Option<i64>,
@@ -44,16 +44,16 @@ pub struct Note {
     pub found: Option<String>,
 }
 
-impl Note {
+impl ScrubNote {
     /// The same where the folder's names are known.
     ///
     /// # Errors
-    /// As [`Note::read`], and `readdir`.
-    pub fn of(device: &Device<'_>, locked: &Locked) -> Result<Note, Failure> {
+    /// As [`ScrubNote::read`], and `readdir`.
+    pub fn of(device: &Device<'_>, locked: &Locked) -> Result<ScrubNote, Failure> {
         let there = locked.has(device, "scrub");
         match there.map_err(|error| Failure::io(OP, &device.state.root, &error))? {
-            true => Note::read(device),
-            false => Ok(Note::default()),
+            true => ScrubNote::read(device),
+            false => Ok(ScrubNote::default()),
         }
     }
 
@@ -61,16 +61,16 @@ impl Note {
     ///
     /// # Errors
     /// As `open` and `read`.
-    pub fn read(device: &Device<'_>) -> Result<Note, Failure> {
+    pub fn read(device: &Device<'_>) -> Result<ScrubNote, Failure> {
         let path = device.state.scrub();
         let failed = |error: io::Error| Failure::io(OP, &path, &error);
         if device.disk().stat(&path).map_err(failed)?.is_none() {
-            return Ok(Note::default());
+            return Ok(ScrubNote::default());
         }
         let bytes = read_own_start(device.disk(), OP, &path, NOTE_BYTES_MAX).map_err(failed)?;
         let text = String::from_utf8_lossy(&bytes);
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key));
-        Ok(Note {
+        Ok(ScrubNote {
             ended: value("ended: ").and_then(|seconds| seconds.parse().ok()),
             found: value("found: ").map(str::to_owned),
         })
@@ -134,7 +134,7 @@ pub enum Scrubbed {
 /// Interrupted: the next one goes on from there. In use while another bootmigrate works on it; else
 /// as the storage.
 pub fn scrub(device: &Device<'_>) -> Result<Scrubbed, Failure> {
-    if let Some(found) = Note::read(device)?.found {
+    if let Some(found) = ScrubNote::read(device)?.found {
         return Ok(Scrubbed::Found(found));
     }
     let run = RunFolder::new(device.disk(), &device.environment.root);
@@ -262,7 +262,7 @@ fn look(device: &Device<'_>, from: u32) -> Result<Option<Slice>, Failure> {
         .then(|| disk.open(OP, &device.files.wal(), Open::Read))
         .transpose()
         .map_err(failed)?;
-    let source = Source {
+    let source = PageSource {
         main: &*main,
         log: log.as_deref(),
         path: &device.files.main,
@@ -348,7 +348,7 @@ fn noted(device: &Device<'_>, seen: &FilesState, wrong: String) -> Result<Scrubb
     let main = main.map_err(|error| Failure::io(OP, &device.files.main, &error))?;
     let inode = |state: Option<crate::device::disk::Stat>| state.map(|stat| stat.inode);
     if inode(main) == inode(seen.main) && locked.writable() {
-        let note = Note { found: Some(wrong.clone()), ..Note::read(device)? };
+        let note = ScrubNote { found: Some(wrong.clone()), ..ScrubNote::read(device)? };
         note.write(device, &locked)?;
     }
     Ok(Scrubbed::Found(wrong))
@@ -356,13 +356,13 @@ fn noted(device: &Device<'_>, seen: &FilesState, wrong: String) -> Result<Scrubb
 
 /// Notes when, at most once a week.
 fn ended(device: &Device<'_>) -> Result<(), Failure> {
-    let (now, note) = (device.environment.clock.unix_seconds(), Note::read(device)?);
+    let (now, note) = (device.environment.clock.unix_seconds(), ScrubNote::read(device)?);
     if note.ended.is_some_and(|then| (then..then.saturating_add(WEEK_S)).contains(&now)) {
         return Ok(());
     }
     let locked = lock(device)?;
     if locked.writable() {
-        Note { ended: Some(now), ..note }.write(device, &locked)?;
+        ScrubNote { ended: Some(now), ..note }.write(device, &locked)?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::device::sqlite::script::Mode;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
-use crate::ops::before::{Before, Changes};
+use crate::ops::before::{Before, RunSince};
 use crate::ops::carry_over::{fill as fill_with_rows, Brought, Filled, Rows};
 use crate::ops::downgrade::go_back;
 use crate::ops::index_rows::keep_index_rows;
@@ -349,7 +349,7 @@ fn apply(
         // A snapshot of what refinery had made, for one, has none of it.
         set_user_version(device, database, target)?;
     }
-    let verified = verify(device, database, &before, &Changes::Up(migrations), target)?;
+    let verified = verify(device, database, &before, &RunSince::Up(migrations), target)?;
     notes.extend(verified.notes.iter().cloned());
     verified.database.commit(BUILD)?;
     Ok(Filled { notes, ..filled })

@@ -9,10 +9,10 @@ mod wipe;
 use std::io;
 
 use crate::decide::asked::by_an_operator;
-use crate::decide::facts::OpenOperation as OpenOperationFact;
+use crate::decide::facts::EarlierOperation;
 use crate::decide::record::{
-    self, Counts, Fingerprint, LastFailure, Loss, OpenOperation, OperationKind, Record,
-    RecordSlots, SLOT_BYTES,
+    self, Counts, Fingerprint, Loss, OpenOperation, OperationKind, Record, RecordSlots,
+    RecordedFailure, SLOT_BYTES,
 };
 use crate::device::disk::{File, Op, Open};
 use crate::device::files::OPERATION_MAX;
@@ -186,10 +186,10 @@ impl RecordStore {
 
     /// The open operation, for a decision. What an operator asked for is asked for again: a boot
     /// goes on with none of it.
-    pub fn open_operation(&self) -> OpenOperationFact {
+    pub fn open_operation(&self) -> EarlierOperation {
         match self.interrupted().filter(|open| !by_an_operator(&open.reason)) {
-            None => OpenOperationFact::None,
-            Some(open) => OpenOperationFact::Interrupted {
+            None => EarlierOperation::None,
+            Some(open) => EarlierOperation::Interrupted {
                 kind: open.kind,
                 ours: open.fingerprint == self.fingerprint,
                 starts: open.starts,
@@ -228,11 +228,11 @@ impl RecordStore {
 
     /// Why the last operation that failed did so, unless one after it ended well: this catalogue's,
     /// unless `others_only`, else another's.
-    pub fn last_failure(&self, others_only: bool) -> Option<&LastFailure> {
-        let counts = |failure: &&LastFailure| {
+    pub fn last_failure(&self, others_only: bool) -> Option<&RecordedFailure> {
+        let counts = |failure: &&RecordedFailure| {
             self.committed.is_none_or(|committed| failure.operation > committed)
         };
-        let ours = |failure: &&LastFailure| failure.fingerprint == self.fingerprint;
+        let ours = |failure: &&RecordedFailure| failure.fingerprint == self.fingerprint;
         let mut failures = self.record.failures.iter().filter(counts);
         let other = failures.clone().find(|failure| !ours(failure));
         failures.find(|failure| ours(failure) && !others_only).or(other)

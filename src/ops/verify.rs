@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{ForeignKeys as When, Migration};
 use crate::device::disk::Op;
-use crate::device::sqlite::findings::Kind;
+use crate::device::sqlite::findings::FindingKind;
 use crate::device::sqlite::references::{Violated, Worse};
 use crate::device::sqlite::Database;
 use crate::device::{history, progress, Device};
 use crate::error::{with_row, Class, Failure, Place, ROW_LEFT_OUT};
-use crate::ops::before::{read_again, schema, Before, Changes};
+use crate::ops::before::{read_again, schema, Before, RunSince};
 
 const OP: Op = Op("verify");
 const EXPECT_RETURNED: &str = "`expect` must return no row and returned one";
@@ -32,7 +32,7 @@ pub fn verify<'tx>(
     device: &Device<'_>,
     database: &'tx Database,
     before: &Before,
-    changes: &Changes<'_>,
+    changes: &RunSince<'_>,
     target: i64,
 ) -> Result<Verified<'tx>, Failure> {
     progress::begin(&format!("{}: checking what was migrated", device.settings.name));
@@ -107,13 +107,17 @@ pub fn whole(database: &Database) -> Result<(), Failure> {
 /// sentence each.
 fn whole_after_migrating(database: &Database) -> Result<Vec<String>, Failure> {
     let findings = database.integrity_check(OP)?;
-    if findings.has(Kind::Index) && findings.damage().all(|finding| finding.kind == Kind::Index) {
+    if findings.has(FindingKind::Index)
+        && findings.damage().all(|finding| finding.kind == FindingKind::Index)
+    {
         log::warn!(
             "an index does not fit its table after migrating and is rebuilt: {}.",
             findings.first_damage().unwrap_or_default()
         );
-        let indexes: BTreeSet<&str> =
-            findings.of(Kind::Index).filter_map(|finding| finding.object.as_deref()).collect();
+        let indexes: BTreeSet<&str> = findings
+            .of(FindingKind::Index)
+            .filter_map(|finding| finding.object.as_deref())
+            .collect();
         // Those alone: another one may be in an order that only the application has.
         indexes.iter().try_for_each(|index| database.reindex(OP, index))?;
         return whole(database).map(|()| findings.notes());

@@ -13,7 +13,7 @@ use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::ops::by_hand::understood;
 use crate::ops::lock::{lock, Locked};
-use crate::ops::quarantine::{remove, Note};
+use crate::ops::quarantine::{remove, ReasonFile};
 use crate::ops::store::RecordStore;
 use crate::ops::swap::{keep_out, remove_side_files};
 use crate::ops::sweep::second_names;
@@ -236,7 +236,7 @@ fn what_was_kept(device: &Device<'_>) -> io::Result<()> {
     }
     disk.sync_folder(OP, &state.root)?;
     for operation in state.list_quarantine(disk)? {
-        remove(device, operation, Note::Goes)?;
+        remove(device, operation, ReasonFile::Goes)?;
     }
     for folder in [state.snapshots(), state.quarantine()] {
         if disk.stat(&folder)?.is_none() {

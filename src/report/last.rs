@@ -36,7 +36,7 @@ pub struct LastFailure {
 
 impl LastFailure {
     /// Of this database.
-    pub(crate) fn of(database: &str, kept: &record::LastFailure) -> LastFailure {
+    pub(crate) fn of(database: &str, kept: &record::RecordedFailure) -> LastFailure {
         // A word of newer firmware has no code here.
         let exit = Class::of(&kept.class).map_or(0, |class| class.exit().code);
         let place = kept.place.as_ref().map(|place| (place.version, place.line));

@@ -5,6 +5,7 @@
 
 use crate::circles::circles;
 use crate::text::{functions, imports, is_test, parameters, Source};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -132,7 +133,46 @@ pub fn violations(root: &Path) -> Vec<String> {
         }
     }
     found.extend(circles(root, &files(root)));
+    found.extend(names(root));
     found
+}
+
+/// Types that other files of the device's code may name have one name each. What a product's tests
+/// use (`testing`) is named for them.
+fn names(root: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut known: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let of_the_device = |path: &&PathBuf| {
+        (path.starts_with("src") || path.starts_with("crates/model/src"))
+            && !is_test(path)
+            && !path.ends_with("testing.rs")
+    };
+    for path in files(root).iter().filter(of_the_device) {
+        let source = Source::new(path, &fs::read_to_string(root.join(path)).unwrap());
+        for (number, line) in source.code.iter().enumerate() {
+            let Some(name) = declared(line) else { continue };
+            match known.get(name) {
+                Some(other) => found.push(format!(
+                    "{}:{}: {} declares a type {name}, too",
+                    path.display(),
+                    number + 1,
+                    other.display()
+                )),
+                None => drop(known.insert(name.to_owned(), path.clone())),
+            }
+        }
+    }
+    found
+}
+
+/// The type that this line declares for other files.
+fn declared(line: &str) -> Option<&str> {
+    let (visible, rest) = line.trim_start().split_once(' ')?;
+    if !visible.starts_with("pub") {
+        return None;
+    }
+    let name = ["struct ", "enum ", "trait "].iter().find_map(|word| rest.strip_prefix(word))?;
+    name.split(|letter: char| !letter.is_alphanumeric() && letter != '_').next()
 }
 
 fn broken(source: &Source) -> Vec<(usize, String)> {

@@ -4,7 +4,7 @@
 //! Never looks at the statements, but at the query of an `expect`.
 
 use crate::product::{Allow, Directives, Expect, ForeignKeys};
-use crate::sql::{self, Kind, Token};
+use crate::sql::{self, Token, TokenKind};
 use crate::Problem;
 
 /// Every directive, as it is written without its value.
@@ -55,7 +55,7 @@ pub(crate) fn read(
     let mut reader = Reader { found: Directives::default(), seen: Vec::new() };
     let mut at_head = true;
     for token in tokens {
-        if !matches!(token.kind, Kind::LineComment | Kind::BlockComment) {
+        if !matches!(token.kind, TokenKind::LineComment | TokenKind::BlockComment) {
             at_head = false;
             continue;
         }
@@ -84,7 +84,7 @@ pub(crate) fn read(
 /// What stands behind `bootmigrate:`, or the sentence for a comment that only looks like a
 /// directive.
 fn directive_in<'a>(token: &Token<'a>) -> Option<Result<&'a str, String>> {
-    let block = token.kind == Kind::BlockComment;
+    let block = token.kind == TokenKind::BlockComment;
     let inner = token.text.strip_prefix(if block { "/*" } else { "--" })?;
     let inner = inner.strip_suffix("*/").unwrap_or(inner).trim();
     let (word, rest) = inner.split_at_checked("bootmigrate".len())?;

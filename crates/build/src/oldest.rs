@@ -7,7 +7,7 @@
 
 use crate::config::DatabaseSettings;
 use crate::product::Migration;
-use crate::sql::{self, Kind, Statement};
+use crate::sql::{self, Statement, TokenKind};
 use crate::sqlite_min::{newest_need, Need};
 use crate::Problem;
 
@@ -101,9 +101,9 @@ fn name_at(statement: &Statement<'_>, mut place: usize) -> Option<(String, usize
     if statement.token(place + 1).is_some_and(|token| token.text == ".") {
         place += 2;
     }
-    let token = statement
-        .token(place)
-        .filter(|token| matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Text))?;
+    let token = statement.token(place).filter(|token| {
+        matches!(token.kind, TokenKind::Word | TokenKind::Quoted | TokenKind::Text)
+    })?;
     Some((token.text.trim_matches(['"', '`', '[', ']', '\'']).to_lowercase(), place + 1))
 }
 

@@ -4,7 +4,7 @@
 //! Never knows which tables there are.
 
 use crate::reserved::{is_reserved, refusal};
-use crate::sql::{Kind, Statement, Token};
+use crate::sql::{Statement, Token, TokenKind};
 
 /// Line, column and sentence of the first place where this statement touches one of them.
 pub(crate) fn touched(
@@ -28,7 +28,7 @@ fn bare<'a>(token: &Token<'a>) -> &'a str {
 
 /// A word or a quoted name, and no comment.
 fn names_something(token: &Token<'_>) -> bool {
-    !matches!(token.kind, Kind::LineComment | Kind::BlockComment)
+    !matches!(token.kind, TokenKind::LineComment | TokenKind::BlockComment)
 }
 
 /// `INSERT INTO it`, `REPLACE INTO it`, `DELETE FROM it`, `UPDATE it`, `UPDATE OR IGNORE it`, each

@@ -4,7 +4,7 @@
 //! Never looks at names, order or releases.
 
 use crate::pragma::{self, Effect};
-use crate::sql::{Kind, Statement, Token};
+use crate::sql::{Statement, Token, TokenKind};
 
 /// PRAGMAs that answer with rows, which nobody reads in a migration.
 const CHECK_PRAGMAS: [&str; 3] = ["foreign_key_check", "integrity_check", "quick_check"];
@@ -62,7 +62,7 @@ pub(crate) fn check(statements: &[Statement<'_>], context: Context) -> Vec<Findi
 
 fn refused(statement: &Statement<'_>, first: &Token<'_>, context: Context) -> Option<String> {
     let word = first.text.to_ascii_uppercase();
-    if first.kind != Kind::Word {
+    if first.kind != TokenKind::Word {
         return Some(format!(
             "a statement cannot begin with `{}`; remove it, or the semicolon before it",
             first.text
@@ -196,8 +196,8 @@ fn limited(statement: &Statement<'_>) -> Option<Finding> {
     let mut outside = Vec::new();
     for token in &statement.tokens {
         match token.kind {
-            Kind::Open => depth += 1,
-            Kind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
             _ if depth == 0 => outside.push(token),
             _ => {}
         }
@@ -239,10 +239,11 @@ fn total_changes(statement: &Statement<'_>) -> Option<Finding> {
 /// Where a function of this name is called.
 fn call_of<'a>(statement: &Statement<'a>, name: &str) -> Option<Token<'a>> {
     let is_it = |token: &Token<'_>| {
-        matches!(token.kind, Kind::Word | Kind::Quoted) && bare(token).eq_ignore_ascii_case(name)
+        matches!(token.kind, TokenKind::Word | TokenKind::Quoted)
+            && bare(token).eq_ignore_ascii_case(name)
     };
     statement.tokens.windows(2).find_map(|pair| match pair {
-        [name, open] if open.kind == Kind::Open && is_it(name) => Some(*name),
+        [name, open] if open.kind == TokenKind::Open && is_it(name) => Some(*name),
         _ => None,
     })
 }

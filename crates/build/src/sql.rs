@@ -3,7 +3,7 @@
 //! knows its place.
 //! Never judges a statement.
 
-pub use crate::lex::{lex, Incomplete, Kind, Token};
+pub use crate::lex::{lex, Incomplete, Token, TokenKind};
 
 /// One statement: its tokens without comments and without the semicolon that ends it.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl<'a> Statement<'a> {
     /// The tokens so far end with `; END`. (`CASE … END` never stands behind a semicolon.)
     fn trigger_has_ended(&self) -> bool {
         match self.tokens.as_slice() {
-            [.., before, last] => before.kind == Kind::Semicolon && last.is("END"),
+            [.., before, last] => before.kind == TokenKind::Semicolon && last.is("END"),
             _ => false,
         }
     }
@@ -56,8 +56,8 @@ impl<'a> Statement<'a> {
         let mut open = Vec::new();
         for token in &self.tokens {
             match token.kind {
-                Kind::Open => open.push(token),
-                Kind::Close => drop(open.pop()),
+                TokenKind::Open => open.push(token),
+                TokenKind::Close => drop(open.pop()),
                 _ => {}
             }
         }
@@ -79,7 +79,7 @@ pub fn statements<'a>(tokens: &[Token<'a>]) -> (Vec<Statement<'a>>, Vec<Incomple
         }
     };
     for token in tokens.iter().filter(|token| !token.is_comment()) {
-        if token.kind != Kind::Semicolon || current.must_go_on() {
+        if token.kind != TokenKind::Semicolon || current.must_go_on() {
             current.tokens.push(*token);
         } else {
             finish(

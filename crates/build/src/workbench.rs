@@ -5,4 +5,4 @@
 
 pub use crate::execute::{Chain, Difference, How, Schema};
 pub use crate::folder::place_after;
-pub use crate::sql::{lex, statements, Incomplete, Kind, Statement, Token};
+pub use crate::sql::{lex, statements, Incomplete, Statement, Token, TokenKind};

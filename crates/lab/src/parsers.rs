@@ -24,7 +24,7 @@ use bootmigrate::device::pages::node::Node;
 use bootmigrate::device::pages::record;
 use bootmigrate::device::pages::tree::Tree;
 use bootmigrate::device::pages::unreached::Records;
-use bootmigrate::device::pages::{Pages, Source as PageSource};
+use bootmigrate::device::pages::{PageSource, Pages};
 use bootmigrate::device::sqlite::script::{self, Mode};
 use bootmigrate::device::sqlite::session::FileOptions;
 use bootmigrate::device::sqlite::Sqlite;

@@ -11,12 +11,12 @@ use std::fmt;
 use rusqlite::config::DbConfig;
 use rusqlite::Connection;
 
-use crate::lex::{lex, quote, Kind as Lexical, Token};
+use crate::lex::{lex, quote, Token, TokenKind};
 use crate::sqlite_min::newest_need;
 
 /// What kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ObjectKind {
     /// A table, with its generated columns, CHECKs, defaults and indexes.
     Table,
     /// A view.
@@ -27,13 +27,13 @@ pub enum Kind {
     Trigger,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ObjectKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Kind::Table => "table",
-            Kind::View => "view",
-            Kind::Index => "index",
-            Kind::Trigger => "trigger",
+            ObjectKind::Table => "table",
+            ObjectKind::View => "view",
+            ObjectKind::Index => "index",
+            ObjectKind::Trigger => "trigger",
         })
     }
 }
@@ -49,7 +49,7 @@ pub enum Verdict {
     Unknown(String),
 }
 
-type Name = (Kind, String);
+type Name = (ObjectKind, String);
 
 /// What was compiled: every object with its text, and a verdict on those that did not compile.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -75,7 +75,8 @@ pub fn compile(
     let verdicts = with(connection, DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, true, || {
         objects.verdicts(connection, empty)
     })?;
-    let sources = [Some(Kind::Table), Some(Kind::View), Some(Kind::Index), Some(Kind::Trigger)];
+    use ObjectKind::{Index, Table, Trigger, View};
+    let sources = [Table, View, Index, Trigger].map(Some);
     let sources = sources
         .iter()
         .flat_map(|kind| objects.all.iter().filter(move |object| object.kind == *kind))
@@ -117,7 +118,7 @@ impl Compiled {
             };
             let renamed = || {
                 let mut gone = before.texts.iter().filter(|((old, _), _)| old == kind);
-                *kind == Kind::Table
+                *kind == ObjectKind::Table
                     && gone.any(|(old, text)| !self.texts.contains_key(old) && as_before(text))
             };
             if before.texts.get(object).map_or_else(renamed, as_before) {
@@ -157,12 +158,12 @@ impl Compiled {
             // A table may have been renamed.
             Verdict::Broken(_) => {
                 let renamed = |(old, verdict): (&Name, &Verdict)| {
-                    old.0 == Kind::Table
+                    old.0 == ObjectKind::Table
                         && matches!(verdict, Verdict::Broken(_))
                         && !self.texts.contains_key(old)
                 };
                 let was_so = matches!(old, Some(Verdict::Broken(_)));
-                !was_so && (name.0 != Kind::Table || !before.verdicts.iter().any(renamed))
+                !was_so && (name.0 != ObjectKind::Table || !before.verdicts.iter().any(renamed))
             }
             // Written so it is a matter of taste; that a name has become one means that the column
             // is gone, also where another one was renamed meanwhile.
@@ -187,7 +188,7 @@ fn quoted_name(words: &str) -> Option<&str> {
 /// In nothing but names, as after ALTER TABLE RENAME.
 fn differ_in_names(one: &str, other: &str) -> bool {
     let (one, other) = (lex(one).tokens, lex(other).tokens);
-    let is_name = |token: &Token<'_>| matches!(token.kind, Lexical::Word | Lexical::Quoted);
+    let is_name = |token: &Token<'_>| matches!(token.kind, TokenKind::Word | TokenKind::Quoted);
     one.len() == other.len()
         && one.iter().zip(&other).all(|(one, other)| {
             (is_name(one) && is_name(other)) || (one.kind, one.text) == (other.kind, other.text)
@@ -207,7 +208,7 @@ fn sentence((kind, name): &Name, verdict: &Verdict) -> Option<String> {
 /// One entry of the schema.
 struct Object {
     /// `None` for what this SQLite does not know.
-    kind: Option<Kind>,
+    kind: Option<ObjectKind>,
     name: String,
     /// What a trigger or an index is of.
     table: String,
@@ -230,10 +231,10 @@ impl Objects {
         let mut statement = connection.prepare(sql)?;
         let all = statement.query_map([], |row| {
             let kind = match lossy(row, 0)?.as_str() {
-                "table" => Some(Kind::Table),
-                "view" => Some(Kind::View),
-                "trigger" => Some(Kind::Trigger),
-                "index" => Some(Kind::Index),
+                "table" => Some(ObjectKind::Table),
+                "view" => Some(ObjectKind::View),
+                "trigger" => Some(ObjectKind::Trigger),
+                "index" => Some(ObjectKind::Index),
                 _ => None,
             };
             Ok(Object {
@@ -253,12 +254,12 @@ impl Objects {
         Ok(Objects { all, shadows })
     }
 
-    fn of(&self, kind: Kind) -> impl Iterator<Item = &Object> {
+    fn of(&self, kind: ObjectKind) -> impl Iterator<Item = &Object> {
         self.all.iter().filter(move |object| object.kind == Some(kind))
     }
 
     fn has_triggers(&self, table: &Object) -> bool {
-        self.of(Kind::Trigger).any(|trigger| trigger.table.eq_ignore_ascii_case(&table.name))
+        self.of(ObjectKind::Trigger).any(|trigger| trigger.table.eq_ignore_ascii_case(&table.name))
     }
 
     fn verdicts(
@@ -267,7 +268,7 @@ impl Objects {
         empty: &dyn Fn() -> Option<Connection>,
     ) -> rusqlite::Result<BTreeMap<Name, Verdict>> {
         let (mut found, mut suspect) = (BTreeMap::new(), Vec::new());
-        for object in self.of(Kind::Table).chain(self.of(Kind::View)) {
+        for object in self.of(ObjectKind::Table).chain(self.of(ObjectKind::View)) {
             let itself = match verdict(connection, &reading(object))? {
                 None if self.is_written(object) => {
                     verdict(connection, &writing(connection, object)?)?
@@ -282,7 +283,7 @@ impl Objects {
             };
             match alone {
                 Some(verdict) => drop(found.insert(
-                    (object.kind.unwrap_or(Kind::Table), object.name.to_lowercase()),
+                    (object.kind.unwrap_or(ObjectKind::Table), object.name.to_lowercase()),
                     verdict,
                 )),
                 None => suspect.push((object, first)),
@@ -297,10 +298,10 @@ impl Objects {
     /// Applications write to it: no virtual table, whose module decides at run time, no shadow, and
     /// no view without triggers.
     fn is_written(&self, object: &Object) -> bool {
-        let table = object.kind == Some(Kind::Table)
+        let table = object.kind == Some(ObjectKind::Table)
             && object.stored
             && !self.shadows.contains(&object.name.to_lowercase());
-        table || object.kind == Some(Kind::View) && self.has_triggers(object)
+        table || object.kind == Some(ObjectKind::View) && self.has_triggers(object)
     }
 
     /// Which of the triggers it is: each is compiled without the others, on the same schema in
@@ -314,15 +315,15 @@ impl Objects {
         if let Some(copy) = empty() {
             let mut left_out = Vec::new();
             for object in self
-                .of(Kind::Table)
-                .chain(self.of(Kind::View))
+                .of(ObjectKind::Table)
+                .chain(self.of(ObjectKind::View))
                 .filter(|object| !self.shadows.contains(&object.name.to_lowercase()))
             {
                 if copy.execute_batch(&object.sql).is_err() {
                     left_out.push(object.name.as_str());
                 }
             }
-            for trigger in self.of(Kind::Trigger) {
+            for trigger in self.of(ObjectKind::Trigger) {
                 if let Some(verdict) = self.alone(&copy, trigger)? {
                     let doubtful = matches!(
                         &verdict,
@@ -334,20 +335,20 @@ impl Objects {
                     } else {
                         verdict
                     };
-                    found.insert((Kind::Trigger, trigger.name.to_lowercase()), verdict);
+                    found.insert((ObjectKind::Trigger, trigger.name.to_lowercase()), verdict);
                 }
             }
         }
         // What a trigger of another table does to it has been said there.
         for (table, verdict) in suspect {
             if !found.values().any(|one| one == verdict)
-                && !self.of(Kind::Trigger).any(|trigger| {
+                && !self.of(ObjectKind::Trigger).any(|trigger| {
                     trigger.table.eq_ignore_ascii_case(&table.name)
-                        && found.contains_key(&(Kind::Trigger, trigger.name.to_lowercase()))
+                        && found.contains_key(&(ObjectKind::Trigger, trigger.name.to_lowercase()))
                 })
             {
                 found.insert(
-                    (table.kind.unwrap_or(Kind::Table), table.name.to_lowercase()),
+                    (table.kind.unwrap_or(ObjectKind::Table), table.name.to_lowercase()),
                     verdict.clone(),
                 );
             }
@@ -357,7 +358,7 @@ impl Objects {
 
     fn alone(&self, copy: &Connection, trigger: &Object) -> rusqlite::Result<Option<Verdict>> {
         let Some(table) = self.all.iter().find(|object| {
-            matches!(object.kind, Some(Kind::Table | Kind::View))
+            matches!(object.kind, Some(ObjectKind::Table | ObjectKind::View))
                 && object.name.eq_ignore_ascii_case(&trigger.table)
         }) else {
             return Ok(None);

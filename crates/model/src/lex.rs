@@ -7,7 +7,7 @@ use std::str::Chars;
 
 /// What a token is, as far as the rules need to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum TokenKind {
     /// Keyword or plain identifier.
     Word,
     /// `'text'`.
@@ -32,7 +32,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token<'a> {
     /// What it is.
-    pub kind: Kind,
+    pub kind: TokenKind,
     /// With its quotes or comment marks.
     pub text: &'a str,
     /// From 1.
@@ -44,12 +44,12 @@ pub struct Token<'a> {
 impl Token<'_> {
     /// Is this the unquoted word `word`?
     pub fn is(&self, word: &str) -> bool {
-        self.kind == Kind::Word && self.text.eq_ignore_ascii_case(word)
+        self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
     /// Is this a comment?
     pub fn is_comment(&self) -> bool {
-        matches!(self.kind, Kind::LineComment | Kind::BlockComment)
+        matches!(self.kind, TokenKind::LineComment | TokenKind::BlockComment)
     }
 }
 
@@ -126,49 +126,51 @@ impl Lexer<'_> {
     }
 
     /// Reads one token and says what is missing where it has no end.
-    fn token(&mut self) -> Option<(Kind, Option<&'static str>)> {
+    fn token(&mut self) -> Option<(TokenKind, Option<&'static str>)> {
         let first = self.advance()?;
         let whole = |kind| Some((kind, None));
         match first {
             '-' if self.peek() == Some('-') => {
                 self.advance_while(|character| character != '\n');
-                whole(Kind::LineComment)
+                whole(TokenKind::LineComment)
             }
-            '/' if self.peek() == Some('*') => Some((Kind::BlockComment, self.block_comment())),
+            '/' if self.peek() == Some('*') => {
+                Some((TokenKind::BlockComment, self.block_comment()))
+            }
             '\'' => {
                 let missing =
                     "this text has no end; write the closing `'` (and `''` for one inside)";
-                Some((Kind::Text, self.quoted('\'', missing)))
+                Some((TokenKind::Text, self.quoted('\'', missing)))
             }
             '"' => Some((
-                Kind::Quoted,
+                TokenKind::Quoted,
                 self.quoted('"', "this name has no end; write the closing `\"`"),
             )),
             '`' => Some((
-                Kind::Quoted,
+                TokenKind::Quoted,
                 self.quoted('`', "this name has no end; write the closing backtick"),
             )),
             '[' => {
                 self.advance_while(|character| character != ']');
                 Some((
-                    Kind::Quoted,
+                    TokenKind::Quoted,
                     self.advance()
                         .is_none()
                         .then_some("this name has no end; write the closing `]`"),
                 ))
             }
-            ';' => whole(Kind::Semicolon),
-            '(' => whole(Kind::Open),
-            ')' => whole(Kind::Close),
+            ';' => whole(TokenKind::Semicolon),
+            '(' => whole(TokenKind::Open),
+            ')' => whole(TokenKind::Close),
             _ if first.is_ascii_digit() => {
                 self.advance_while(in_word);
-                whole(Kind::Other)
+                whole(TokenKind::Other)
             }
             _ if in_word(first) && first != '$' => {
                 self.advance_while(in_word);
-                whole(Kind::Word)
+                whole(TokenKind::Word)
             }
-            _ => whole(Kind::Other),
+            _ => whole(TokenKind::Other),
         }
     }
 

@@ -4,7 +4,7 @@
 //! nothing.
 //! Never opens a database. The list and its source are in docs/migrations.md.
 
-use crate::lex::{Kind, Token};
+use crate::lex::{Token, TokenKind};
 
 /// Something that came with an SQLite.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,13 +152,13 @@ impl<'t> Text<'t> {
     fn new(tokens: &'t [Token<'t>]) -> Text<'t> {
         let (mut open, mut nesting) = (Vec::new(), Vec::<Nesting>::with_capacity(tokens.len()));
         for (index, token) in tokens.iter().enumerate() {
-            if token.kind == Kind::Close {
+            if token.kind == TokenKind::Close {
                 if let Some(opened) = open.pop().and_then(|open: usize| nesting.get_mut(open)) {
                     opened.close = Some(index);
                 }
             }
             nesting.push(Nesting { depth: open.len(), open: open.last().copied(), close: None });
-            if token.kind == Kind::Open {
+            if token.kind == TokenKind::Open {
                 open.push(index);
             }
         }
@@ -170,13 +170,15 @@ impl<'t> Text<'t> {
 impl Text<'_> {
     fn is(&self, index: usize, word: &str) -> bool {
         self.tokens.get(index).is_some_and(|token| match token.kind {
-            Kind::Word => token.text.eq_ignore_ascii_case(word),
-            Kind::Open | Kind::Close | Kind::Other | Kind::Semicolon => token.text == word,
+            TokenKind::Word => token.text.eq_ignore_ascii_case(word),
+            TokenKind::Open | TokenKind::Close | TokenKind::Other | TokenKind::Semicolon => {
+                token.text == word
+            }
             _ => false,
         })
     }
 
-    fn kind(&self, index: usize) -> Option<Kind> {
+    fn kind(&self, index: usize) -> Option<TokenKind> {
         self.tokens.get(index).map(|token| token.kind)
     }
 
@@ -209,7 +211,9 @@ impl Text<'_> {
     }
 
     fn is_call(&self, index: usize) -> bool {
-        if self.kind(index) != Some(Kind::Word) || self.kind(index + 1) != Some(Kind::Open) {
+        if self.kind(index) != Some(TokenKind::Word)
+            || self.kind(index + 1) != Some(TokenKind::Open)
+        {
             return false;
         }
         let follows = |word: &str| index > 0 && self.is(index - 1, word);
@@ -277,7 +281,7 @@ impl Text<'_> {
             .iter()
             .any(|word| self.is(first, word));
         let called = open > 0
-            && self.kind(open - 1) == Some(Kind::Word)
+            && self.kind(open - 1) == Some(TokenKind::Word)
             && !self.is(open - 1, "OVER")
             && !self.is(open - 1, "AS");
         // A window that is based on another one: `OVER (w ORDER BY x)`, ruled out above with OVER
@@ -290,8 +294,8 @@ impl Text<'_> {
             return None;
         }
         if self.is(index, "RAISE") && self.is(index + 3, ",") {
-            let text = self.kind(index + 4) == Some(Kind::Text)
-                || self.kind(index + 4) == Some(Kind::Quoted);
+            let text = self.kind(index + 4) == Some(TokenKind::Text)
+                || self.kind(index + 4) == Some(TokenKind::Quoted);
             return (!text || !self.is(index + 5, ")"))
                 .then(|| (47, "an expression in RAISE()".to_owned()));
         }
@@ -315,7 +319,7 @@ impl Text<'_> {
 
     fn number(&self, index: usize) -> Found {
         let token = self.tokens.get(index)?;
-        let number = token.kind == Kind::Other
+        let number = token.kind == TokenKind::Other
             && token.text.starts_with(|first: char| first.is_ascii_digit())
             && token.text.contains('_');
         number.then(|| (46, "an underscore in a number".to_owned()))

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 
 use crate::compile::lossy;
-use crate::lex::{lex, Kind, Token};
+use crate::lex::{lex, Token, TokenKind};
 
 /// The SELECTs of one view, trigger or statement, those of the views that it reads included. SQLite
 /// itself joins at most 64 tables.
@@ -86,7 +86,7 @@ pub fn text_too_heavy(text: &str) -> Option<String> {
 fn heaviest(text: &str, known: &Weights) -> u64 {
     let tokens = words(text);
     tokens
-        .split(|token| token.kind == Kind::Semicolon)
+        .split(|token| token.kind == TokenKind::Semicolon)
         .map(|statement| of(statement, known))
         .max()
         .unwrap_or(0)
@@ -142,13 +142,13 @@ fn of(tokens: &[Token<'_>], views: &Weights) -> u64 {
     let (mut depth, mut weight) = (0u32, 0u64);
     for (at, token) in tokens.iter().enumerate() {
         match token.kind {
-            Kind::Open => {
+            TokenKind::Open => {
                 if let Some(name) = expression_before(tokens.get(..at).unwrap_or_default()) {
                     open.push((name, depth, weight));
                 }
                 depth = depth.saturating_add(1);
             }
-            Kind::Close => {
+            TokenKind::Close => {
                 depth = depth.saturating_sub(1);
                 if let Some((name, _, before)) = open.pop_if(|(_, begun, _)| *begun == depth) {
                     own.insert(name, weight.saturating_sub(before).max(1));
@@ -173,8 +173,8 @@ fn expression_before(tokens: &[Token<'_>]) -> Option<String> {
     before.next_if(|token| token.is("MATERIALIZED"));
     before.next_if(|token| token.is("NOT"));
     before.next_if(|token| token.is("AS"))?;
-    if before.next_if(|token| token.kind == Kind::Close).is_some() {
-        before.by_ref().find(|token| token.kind == Kind::Open)?;
+    if before.next_if(|token| token.kind == TokenKind::Close).is_some() {
+        before.by_ref().find(|token| token.kind == TokenKind::Open)?;
     }
     before.next().map(named).filter(|name| !name.is_empty())
 }
@@ -182,9 +182,9 @@ fn expression_before(tokens: &[Token<'_>]) -> Option<String> {
 /// In small letters and without quotes; empty for what is no name.
 fn named(token: &Token<'_>) -> String {
     let text = match token.kind {
-        Kind::Word => token.text,
+        TokenKind::Word => token.text,
         // SQLite takes a text for a name where a name belongs.
-        Kind::Quoted | Kind::Text => {
+        TokenKind::Quoted | TokenKind::Text => {
             token.text.get(1..token.text.len().saturating_sub(1)).unwrap_or_default()
         }
         _ => "",

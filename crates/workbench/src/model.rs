@@ -3,7 +3,7 @@
 //! Promises: names are compared without regard to the case of letters, as SQLite does.
 //! Never holds SQLite's own tables, the history, or bootmigrate's.
 
-use bootmigrate_build::workbench::{lex, Kind, Token};
+use bootmigrate_build::workbench::{lex, Token, TokenKind};
 use rusqlite::Connection;
 
 /// One column.
@@ -275,8 +275,8 @@ pub fn in_parentheses<'t, 'a>(tokens: &'t [&'t Token<'a>]) -> Vec<&'t Token<'a>>
     let mut inside = Vec::new();
     for token in tokens {
         match token.kind {
-            Kind::Open => depth += 1,
-            Kind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
             _ if depth == 0 => return Vec::new(),
             _ => {}
         }

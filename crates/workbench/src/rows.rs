@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use bootmigrate_build::workbench::{lex, Kind};
+use bootmigrate_build::workbench::{lex, TokenKind};
 use bootmigrate_model::lex::quote;
 use rusqlite::types::Value;
 use rusqlite::{params_from_iter, Connection};
@@ -182,7 +182,7 @@ fn said_by_checks(table: &Table, column: &Column) -> Vec<Value> {
     let mut found = Vec::new();
     for check in &table.checks {
         let lexed = lex(check);
-        let names = |kind: Kind| matches!(kind, Kind::Word | Kind::Quoted);
+        let names = |kind: TokenKind| matches!(kind, TokenKind::Word | TokenKind::Quoted);
         if !lexed
             .tokens
             .iter()
@@ -192,7 +192,7 @@ fn said_by_checks(table: &Table, column: &Column) -> Vec<Value> {
         }
         let mut minus = false;
         for token in &lexed.tokens {
-            if token.kind == Kind::Text {
+            if token.kind == TokenKind::Text {
                 let text = bare(token).replace("''", "'");
                 found.push(Value::Text(text.replace(['%', '*'], "a").replace(['_', '?'], "b")));
                 found.push(Value::Text(text));

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{bail, Context as _, Result};
-use bootmigrate_model::lex::{lex, quote, Kind};
+use bootmigrate_model::lex::{lex, quote, TokenKind};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::Value;
 use rusqlite::Connection;
@@ -147,7 +147,7 @@ fn said_by_schema(old: &Old) -> BTreeSet<String> {
         let texts = lex(sql)
             .tokens
             .into_iter()
-            .filter(|token| matches!(token.kind, Kind::Text))
+            .filter(|token| matches!(token.kind, TokenKind::Text))
             .map(|token| bare(&token).replace("''", "'"));
         found.extend(texts);
     }

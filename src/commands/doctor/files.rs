@@ -3,11 +3,11 @@
 //! Never opens the database.
 
 use super::Chart;
-use crate::device::mounts::Missing;
+use crate::device::mounts::MissingMount;
 use crate::device::sqlite::version_number;
 use crate::device::Device;
 use crate::error::exit;
-use crate::ops::examine::{Header, Outside};
+use crate::ops::examine::{HeaderFacts, Outside};
 
 /// A fifth of the file holds nothing: worth a sentence.
 const FREE_PERCENT_WORTH_SAYING: u64 = 20;
@@ -53,7 +53,7 @@ pub(super) fn the_files(device: &Device<'_>, seen: &Outside, chart: &mut Chart) 
     the_owner(device, seen, chart);
 }
 
-fn the_header(header: &Header, chart: &mut Chart) {
+fn the_header(header: &HeaderFacts, chart: &mut Chart) {
     let mode = if header.wal { "WAL" } else { "rollback journal" };
     let (page, pages) = (header.page_bytes, header.pages);
     chart.ok(
@@ -112,10 +112,10 @@ fn the_owner(device: &Device<'_>, seen: &Outside, chart: &mut Chart) {
     match device.not_mounted(mount) {
         Some(why) => {
             let (means, repair) = match why {
-                Missing::NotMounted(_) => {
+                MissingMount::NotMounted(_) => {
                     ("what is there now is not the data partition", "mount it, then run again")
                 }
-                Missing::Unseen(..) => (
+                MissingMount::Unseen(..) => (
                     "every run refuses, for it may not be the data partition",
                     "mount /proc, then run again",
                 ),

@@ -18,7 +18,7 @@ pub const WORD_BYTES_MAX: usize = 64;
 
 /// Why an operation failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LastFailure {
+pub struct RecordedFailure {
     /// The operation.
     pub operation: u64,
     /// Whose.
@@ -56,16 +56,16 @@ pub struct FailedAt {
     pub column: u32,
 }
 
-pub(super) fn put_all(out: &mut Vec<u8>, failures: &[LastFailure]) {
+pub(super) fn put_all(out: &mut Vec<u8>, failures: &[RecordedFailure]) {
     out.push(failures.len().min(FAILURES_MAX) as u8);
     failures.iter().take(FAILURES_MAX).for_each(|failure| put(out, failure));
 }
 
-pub(super) fn read_all(reader: &mut Reader<'_>) -> Option<Vec<LastFailure>> {
+pub(super) fn read_all(reader: &mut Reader<'_>) -> Option<Vec<RecordedFailure>> {
     (0..reader.count(FAILURES_MAX)?).map(|_| read(reader)).collect()
 }
 
-fn put(out: &mut Vec<u8>, failure: &LastFailure) {
+fn put(out: &mut Vec<u8>, failure: &RecordedFailure) {
     out.extend(failure.operation.to_le_bytes());
     out.extend(failure.fingerprint);
     put_text(out, clip(&failure.class, WORD_BYTES_MAX));
@@ -83,7 +83,7 @@ fn put(out: &mut Vec<u8>, failure: &LastFailure) {
     put_text(out, clip(&failure.what, WHAT_BYTES_MAX));
 }
 
-fn read(reader: &mut Reader<'_>) -> Option<LastFailure> {
+fn read(reader: &mut Reader<'_>) -> Option<RecordedFailure> {
     let (operation, fingerprint, class) =
         (reader.u64()?, reader.array()?, reader.text(WORD_BYTES_MAX)?);
     let (known, from) = (reader.flag()?, reader.version()?);
@@ -98,7 +98,7 @@ fn read(reader: &mut Reader<'_>) -> Option<LastFailure> {
         }),
     };
     let (firmware, what) = (reader.text(WORD_BYTES_MAX)?, reader.text(WHAT_BYTES_MAX)?);
-    Some(LastFailure {
+    Some(RecordedFailure {
         operation,
         fingerprint,
         class,

@@ -16,7 +16,7 @@ use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::folders::Folder;
-use super::rights::{Owner, Rights};
+use super::rights::{Rights, UserAndGroup};
 use super::super_journal::SuperJournal;
 use super::system::{stat_of, SystemDisk};
 use super::walk::is_private;
@@ -37,7 +37,7 @@ type Opened = (String, Option<Inode>);
 
 /// How it is found out what SQLite has opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closeness {
+pub enum Anchoring {
     /// By the one descriptor that it must have got, the lowest that was free: enough but for other
     /// threads, and for a file that SQLite had kept open.
     Quick,
@@ -63,7 +63,7 @@ pub struct Anchor {
     /// application's path.
     left: Option<SuperJournal>,
     /// Whose rights SQLite needs; `None` for this process's own.
-    pub owner: Option<Owner>,
+    pub owner: Option<UserAndGroup>,
     folder: Rc<Folder>,
     name: OsString,
 }
@@ -79,7 +79,7 @@ impl Anchor {
         disk: &SystemDisk,
         path: &Path,
         known: Option<Inode>,
-        closeness: Closeness,
+        closeness: Anchoring,
     ) -> io::Result<Option<Anchor>> {
         let held = disk.hold(path)?;
         if !disk.is_root() && is_private(&*held.folder)? {
@@ -102,10 +102,10 @@ impl Anchor {
             return Err(Anchor::another(path));
         }
         let before = match closeness {
-            Closeness::Quick => {
+            Anchoring::Quick => {
                 Before::Free(fcntl_dupfd_cloexec(&*held.folder, LOWEST)?.as_raw_fd().to_string())
             }
-            Closeness::Everything => Before::All(descriptors()?),
+            Anchoring::Everything => Before::All(descriptors()?),
         };
         // A side file of root's, or of who shares the database's group, needs this process's own
         // rights.

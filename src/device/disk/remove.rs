@@ -14,7 +14,7 @@ use rustix::io::{retry_on_intr, Errno};
 
 use super::folders::Held;
 use super::go_on;
-use super::rights::{Owner, Rights};
+use super::rights::{Rights, UserAndGroup};
 
 const FOLDER: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -30,7 +30,7 @@ struct Level {
 }
 
 /// Removes this folder. `owner`: whose rights are enough for what is his in a folder of his.
-pub(super) fn tree(held: &Held, owner: Option<Owner>, stop: &AtomicBool) -> io::Result<()> {
+pub(super) fn tree(held: &Held, owner: Option<UserAndGroup>, stop: &AtomicBool) -> io::Result<()> {
     let mut at = held.open(FOLDER, Mode::empty())?;
     let above = identity(&fstat(&held.folder)?);
     let mut levels = vec![Level { name: held.name.clone(), above, left: files(&at, owner, stop)? }];
@@ -59,7 +59,11 @@ pub(super) fn tree(held: &Held, owner: Option<Owner>, stop: &AtomicBool) -> io::
 }
 
 /// Takes away all in this folder but the folders, which are returned.
-fn files(folder: &OwnedFd, owner: Option<Owner>, stop: &AtomicBool) -> io::Result<Vec<OsString>> {
+fn files(
+    folder: &OwnedFd,
+    owner: Option<UserAndGroup>,
+    stop: &AtomicBool,
+) -> io::Result<Vec<OsString>> {
     let mut folders = Vec::new();
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
@@ -82,9 +86,14 @@ fn files(folder: &OwnedFd, owner: Option<Owner>, stop: &AtomicBool) -> io::Resul
     Ok(folders)
 }
 
-fn unlink(folder: impl AsFd, name: &OsStr, owner: Option<Owner>, flags: AtFlags) -> io::Result<()> {
-    let is = |found: &Stat, owner: &Owner| found.st_uid == owner.uid;
-    let is_his = |owner: &Owner| {
+fn unlink(
+    folder: impl AsFd,
+    name: &OsStr,
+    owner: Option<UserAndGroup>,
+    flags: AtFlags,
+) -> io::Result<()> {
+    let is = |found: &Stat, owner: &UserAndGroup| found.st_uid == owner.uid;
+    let is_his = |owner: &UserAndGroup| {
         fstat(&folder).is_ok_and(|found| is(&found, owner))
             && statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|found| is(&found, owner))
     };

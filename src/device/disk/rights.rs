@@ -21,7 +21,7 @@ const NOBODY: u32 = u32::MAX;
 
 /// A user who is not root, with the one group that he needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Owner {
+pub struct UserAndGroup {
     /// User.
     pub uid: u32,
     /// Group.
@@ -36,7 +36,7 @@ pub struct Owned {
     /// The folder of what belongs to it.
     pub state: PathBuf,
     /// Whose it is.
-    pub owner: Owner,
+    pub owner: UserAndGroup,
 }
 
 impl Owned {
@@ -64,7 +64,7 @@ struct Before {
 impl Rights {
     /// Of this owner; with `None` nothing changes, nor where the kernel, or a filter of system
     /// calls, does not let this process.
-    pub fn of(owner: Option<Owner>) -> Rights {
+    pub fn of(owner: Option<UserAndGroup>) -> Rights {
         Rights { before: owner.and_then(become_owner), on_this_thread: PhantomData }
     }
 }
@@ -83,7 +83,7 @@ impl Drop for Rights {
     }
 }
 
-fn become_owner(owner: Owner) -> Option<Before> {
+fn become_owner(owner: UserAndGroup) -> Option<Before> {
     let gid = set_group(owner.gid);
     let uid = set_user(owner.uid);
     if set_user(NOBODY) != owner.uid {
@@ -133,7 +133,7 @@ mod tests {
         write(&file, "x").unwrap();
         std::fs::set_permissions(&file, Permissions::from_mode(0o640)).unwrap();
         let is_root = rustix::process::geteuid().is_root();
-        let owner = Owner { uid: 65534, gid: 65534 };
+        let owner = UserAndGroup { uid: 65534, gid: 65534 };
         let groups = getgroups().unwrap();
         {
             let (may, other) = (std::sync::mpsc::channel(), file.clone());

@@ -23,7 +23,7 @@ use rustix::process::geteuid;
 use file::SystemFile;
 
 use super::folders::{Folders, Held};
-use super::rights::{Owned, Owner, Rights};
+use super::rights::{Owned, Rights, UserAndGroup};
 use super::{
     extended, remove, walk, written, Disk, Extended, File, FileKind, Op, Open, Rename, Space, Stat,
     WrongKind,
@@ -373,12 +373,12 @@ impl SystemDisk {
     }
 
     /// Whose this place is, as far as a database that is worked on there says.
-    pub fn owner_of(&self, path: &Path) -> Option<Owner> {
+    pub fn owner_of(&self, path: &Path) -> Option<UserAndGroup> {
         self.owned.borrow().iter().find(|one| one.has(path)).map(|one| one.owner)
     }
 
     /// A state folder of this owner, where nobody else may write.
-    pub fn state_folder_of(&self, owner: Owner) -> Option<OwnedFd> {
+    pub fn state_folder_of(&self, owner: UserAndGroup) -> Option<OwnedFd> {
         let owned = self.owned.borrow();
         let state = &owned.iter().find(|one| one.owner == owner)?.state;
         let folder = self.folders.folder(state).ok()?;
@@ -390,7 +390,7 @@ impl SystemDisk {
     /// Whose rights are enough for a call on this name: of a place of his, where the folder is his,
     /// and what has the name, if anything has. What is root's in a folder of his (as a hard link of
     /// his may be) needs root's rights, and is looked at as everything is.
-    pub(super) fn owner_at(&self, path: &Path, held: &Held) -> Option<Owner> {
+    pub(super) fn owner_at(&self, path: &Path, held: &Held) -> Option<UserAndGroup> {
         // Whatever else keeps it from being looked at, keeps the owner from it too.
         self.owner_of_found(path, held, || held.stat().ok().map(|found| found.st_uid))
     }
@@ -401,7 +401,7 @@ impl SystemDisk {
         path: &Path,
         held: &Held,
         found: impl FnOnce() -> Option<u32>,
-    ) -> Option<Owner> {
+    ) -> Option<UserAndGroup> {
         let owned = self.owned.borrow();
         let owner = owned.iter().find(|one| one.has(path))?.owner;
         let is_his =

@@ -43,7 +43,7 @@ const COLUMNS: usize = 10;
 
 /// How far one data migration has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct DataProgress {
     /// Its version, name and checksum.
     pub applied: Applied,
     /// Nothing of it is left to do.
@@ -65,7 +65,7 @@ pub struct Progress {
 
 /// Where a row is written: who, when, on which schema.
 #[derive(Debug, Clone, Copy)]
-pub struct Stamp<'a> {
+pub struct DataStamp<'a> {
     /// Seconds since 1970 as the device believes; `None` while it is under way.
     pub finished: Option<i64>,
     /// The schema's version.
@@ -78,7 +78,7 @@ pub struct Stamp<'a> {
 ///
 /// # Errors
 /// As SQLite; the catalogue's where the table has other columns than it should.
-pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
+pub fn read(database: &Database, op: Op) -> Result<Vec<DataProgress>, Failure> {
     let connection = &database.connection;
     let read = || {
         if !exists(connection)? {
@@ -102,7 +102,7 @@ pub fn read(database: &Database, op: Op) -> Result<Vec<Row>, Failure> {
                 _ => 0,
             };
             let progress = Progress { rounds: number(6), rows: number(7), duration_ms: number(8) };
-            found.push(Row {
+            found.push(DataProgress {
                 applied: Applied { version, name: name.into(), checksum },
                 done: number(3) == 1,
                 progress,
@@ -141,11 +141,11 @@ fn exists(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
 /// As [`refusal`], in words.
 pub fn left_to_do(
     catalog: &Catalog,
-    rows: &[Row],
+    rows: &[DataProgress],
     warn_changed: bool,
 ) -> Result<Vec<&'static Migration>, String> {
     let data = Catalog { migrations: catalog.data, ..*catalog };
-    let as_ours = |row: &Row| match data.find(row.applied.version) {
+    let as_ours = |row: &DataProgress| match data.find(row.applied.version) {
         Some(ours) if !row.done => Applied {
             version: ours.version,
             name: ours.name.into(),
@@ -175,7 +175,7 @@ pub fn write(
     op: Op,
     migration: &Migration,
     progress: &Progress,
-    stamp: &Stamp<'_>,
+    stamp: &DataStamp<'_>,
 ) -> Result<(), Failure> {
     database.run(op, TABLE)?;
     let date = stamp.finished.map(|seconds| {

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::catalog::{Catalog, Versions};
     use crate::device::history::create_tables;
-    use crate::device::sqlite::script::{run_text, Mode, Source};
+    use crate::device::sqlite::script::{run_text, Mode, ScriptSource};
     use crate::device::sqlite::session::FileOptions;
     use crate::device::sqlite::Sqlite;
     use crate::reserved::HISTORY;
@@ -158,7 +158,7 @@ mod tests {
             run(&database, "BEGIN");
         }
         let ours = Ours::of(&database, OP, table).unwrap_or_else(|failure| panic!("{failure}"));
-        let source = Source { file: "a.sql", version: 1, sql, statements: 0 };
+        let source = ScriptSource { file: "a.sql", version: 1, sql, statements: 0 };
         let ran = database.file(OP, mode, FileOptions::default(), |database, session| {
             run_text(database, session, &source, &mut |_| {})
         });

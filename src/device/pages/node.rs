@@ -7,7 +7,7 @@ use super::record::varint;
 
 /// What a page of a b-tree holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum PageKind {
     /// Rows by their number.
     TableLeaf,
     /// Numbers that lead to rows.
@@ -25,7 +25,7 @@ pub struct Node<'p> {
     /// Where its header begins: behind the file's own on the first page.
     at: usize,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: PageKind,
     /// How many cells it says it has, as far as it has room for their pointers.
     pub cells: usize,
     usable: usize,
@@ -75,10 +75,10 @@ impl<'p> Node<'p> {
     pub fn of(page: &'p [u8], first: bool, usable: usize) -> Option<Node<'p>> {
         let at = if first { 100 } else { 0 };
         let kind = match page.get(at)? {
-            2 => Kind::IndexInterior,
-            5 => Kind::TableInterior,
-            10 => Kind::IndexLeaf,
-            13 => Kind::TableLeaf,
+            2 => PageKind::IndexInterior,
+            5 => PageKind::TableInterior,
+            10 => PageKind::IndexLeaf,
+            13 => PageKind::TableLeaf,
             _ => return None,
         };
         let mut node = Node { page, at, kind, cells: 0, usable };
@@ -94,12 +94,12 @@ impl<'p> Node<'p> {
 
     /// It leads to no other page.
     pub fn is_leaf(&self) -> bool {
-        matches!(self.kind, Kind::TableLeaf | Kind::IndexLeaf)
+        matches!(self.kind, PageKind::TableLeaf | PageKind::IndexLeaf)
     }
 
     /// It belongs to an index, or to a table whose rows are kept by their key.
     pub fn is_of_index(&self) -> bool {
-        matches!(self.kind, Kind::IndexLeaf | Kind::IndexInterior)
+        matches!(self.kind, PageKind::IndexLeaf | PageKind::IndexInterior)
     }
 
     /// The page that its last pointer leads to.
@@ -120,14 +120,14 @@ impl<'p> Node<'p> {
         let bytes = self.page.get(start..end).filter(|_| index < self.cells && start >= first)?;
         let none = Payload { bytes: 0, local: &[], overflow: 0 };
         let (child, mut at) = if self.is_leaf() { (0, 0) } else { (number(bytes, 0), 4) };
-        if self.kind == Kind::TableInterior {
+        if self.kind == PageKind::TableInterior {
             let (key, size) = varint(bytes.get(at..)?)?;
             return Some(Cell { child, number: key as i64, payload: none, size: at + size });
         }
         let (all, size) = varint(bytes.get(at..)?)?;
         at += size;
         let mut key = 0;
-        if self.kind == Kind::TableLeaf {
+        if self.kind == PageKind::TableLeaf {
             let (number, size) = varint(bytes.get(at..)?)?;
             (key, at) = (number as i64, at + size);
         }
@@ -142,7 +142,7 @@ impl<'p> Node<'p> {
     /// How much of a payload of this size lies on the page itself.
     fn local(&self, all: u64) -> usize {
         let usable = self.usable as u64;
-        let most = if self.kind == Kind::TableLeaf {
+        let most = if self.kind == PageKind::TableLeaf {
             usable.saturating_sub(35)
         } else {
             (usable.saturating_sub(12) * 64 / 255).saturating_sub(23)

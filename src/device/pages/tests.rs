@@ -66,7 +66,7 @@ fn read<T>(made: &Made, work: Work<'_, T>) -> T {
     let log = log.exists().then(|| open(&log));
     let main = open(&path);
     let stop = AtomicBool::new(false);
-    let source = Source { main: &*main, log: log.as_deref(), path: &path, op: OP, stop: &stop };
+    let source = PageSource { main: &*main, log: log.as_deref(), path: &path, op: OP, stop: &stop };
     work(&Pages::open(source).unwrap().unwrap())
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use super::bits::Bits;
 use super::keys::{Keys, Ordered};
-use super::node::{Kind, Node};
+use super::node::{Node, PageKind};
 use super::Pages;
 use crate::error::Failure;
 
@@ -156,7 +156,7 @@ impl Pages<'_> {
             let node = found.filter(|node| node.is_of_index() == tree.of_index);
             let taken = match &node {
                 None => false,
-                Some(node) if node.kind == Kind::TableInterior => true,
+                Some(node) if node.kind == PageKind::TableInterior => true,
                 Some(node) => take(
                     &Met {
                         page: step.page,
@@ -210,11 +210,11 @@ fn lead_on(
         };
         let mut gap = rest.clone();
         // A number or a key that cannot be right bounds nothing.
-        if node.kind == Kind::TableInterior && rest.range.has(cell.number) {
+        if node.kind == PageKind::TableInterior && rest.range.has(cell.number) {
             gap.range.high = Some(cell.number);
             rest.range.low = Some(cell.number);
         }
-        let whole = node.kind == Kind::IndexInterior
+        let whole = node.kind == PageKind::IndexInterior
             && cell.payload.overflow == 0
             && !rest.keys.excludes(cell.payload.local, order);
         if let Some(key) = Keys::bound(cell.payload.local).filter(|_| whole) {

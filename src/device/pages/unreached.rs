@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::bits::Bits;
 use super::free::{FreePages, Use};
-use super::node::{Kind, Node};
+use super::node::{Node, PageKind};
 use super::record::{types, Type};
 use super::shape::Shape;
 use super::tree::Range;
@@ -62,9 +62,9 @@ impl Records {
     }
 
     /// More of its cells can be read than not, in the order of their numbers.
-    fn is_plausible(&self, kind: Kind) -> bool {
+    fn is_plausible(&self, kind: PageKind) -> bool {
         let ascend =
-            kind != Kind::TableLeaf || self.found.is_sorted_by_key(|(_, number, _)| *number);
+            kind != PageKind::TableLeaf || self.found.is_sorted_by_key(|(_, number, _)| *number);
         self.found.len() > self.bad && (ascend || !self.sound)
     }
 }
@@ -85,7 +85,8 @@ pub type TakeUnreached<'t> = dyn FnMut(&Unreached<'_>, &mut Bits) -> Result<(), 
 impl Pages<'_> {
     /// It leads to other pages, and has no row of its own.
     pub fn is_interior(&self, page: &[u8]) -> bool {
-        Node::of(page, false, self.usable()).is_some_and(|node| node.kind == Kind::TableInterior)
+        Node::of(page, false, self.usable())
+            .is_some_and(|node| node.kind == PageKind::TableInterior)
     }
 
     /// How many pages that the file does not have are named by those that no tree leads to.
@@ -156,7 +157,7 @@ impl Pages<'_> {
                 continue;
             }
             let Some(node) = Node::of(&bytes, false, self.usable())
-                .filter(|node| node.kind != Kind::TableInterior)
+                .filter(|node| node.kind != PageKind::TableInterior)
             else {
                 continue;
             };

@@ -23,7 +23,7 @@ use rusqlite::ffi;
 use rustix::fs::FileType;
 
 use super::{corrected, held};
-use crate::device::disk::{Owner, Rights};
+use crate::device::disk::{Rights, UserAndGroup};
 
 /// A VFS for each owner; `None` is whoever this process is.
 static REGISTERED: Mutex<Vec<&'static AsGiven>> = Mutex::new(Vec::new());
@@ -34,7 +34,7 @@ struct AsGiven {
     table: UnsafeCell<ffi::sqlite3_vfs>,
     system: *mut ffi::sqlite3_vfs,
     name: CString,
-    owner: Option<Owner>,
+    owner: Option<UserAndGroup>,
     /// Tables of the system's methods that were met, each with ours in front.
     methods: Mutex<Vec<&'static Methods>>,
     /// Where temporary files go; `None` for where SQLite puts them.
@@ -52,7 +52,7 @@ unsafe impl Send for AsGiven {}
 struct Methods {
     table: ffi::sqlite3_io_methods,
     system: *const ffi::sqlite3_io_methods,
-    owner: Owner,
+    owner: UserAndGroup,
 }
 
 // SAFETY: never changed once it is made.
@@ -70,7 +70,7 @@ struct Temporary {
 /// The name of the VFS that opens with this owner's rights; `None` where SQLite has no VFS to copy.
 /// `folder` is where his temporary files go, if they may not go where SQLite puts them.
 pub(super) fn name(
-    owner: Option<Owner>,
+    owner: Option<UserAndGroup>,
     folder: impl FnOnce() -> Option<OwnedFd>,
 ) -> Option<&'static str> {
     let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -100,12 +100,13 @@ impl Temporary {
     }
 }
 
-fn register(owner: Option<Owner>) -> Option<&'static AsGiven> {
+fn register(owner: Option<UserAndGroup>) -> Option<&'static AsGiven> {
     // SAFETY: a null name asks for the default VFS, which lives as long as the process.
     let system = unsafe { ffi::sqlite3_vfs_find(ptr::null()) };
     // SAFETY: as above; null where there is none.
     let table = unsafe { system.as_ref() }?;
-    let suffix = owner.map_or_else(String::new, |Owner { uid, gid }| format!("-{uid}-{gid}"));
+    let suffix =
+        owner.map_or_else(String::new, |UserAndGroup { uid, gid }| format!("-{uid}-{gid}"));
     let name = CString::new(format!("bootmigrate-as-given{suffix}")).ok()?;
     let mut table = ffi::sqlite3_vfs {
         pNext: ptr::null_mut(),

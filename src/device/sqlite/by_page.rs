@@ -73,7 +73,7 @@ struct Form<'a> {
 
 /// Where rows of one table go.
 #[derive(Clone, Copy)]
-pub struct Place<'a> {
+pub struct Destination<'a> {
     /// Written, inside a transaction.
     pub into: &'a Database,
     /// For failures.
@@ -94,11 +94,11 @@ impl<'a> PageWriter<'a> {
     /// # Errors
     /// As SQLite.
     pub fn new(
-        place: Place<'a>,
+        place: Destination<'a>,
         tree: &'a KnownTree,
         encoding: Encoding,
     ) -> Result<PageWriter<'a>, Failure> {
-        let Place { into, op, table, .. } = place;
+        let Destination { into, op, table, .. } = place;
         let failed = |error: rusqlite::Error| into.failure(op, &error);
         let (mut keep, mut same) = (None, None);
         if place.keep {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::device::disk::Op;
 use crate::device::sqlite::compile::{self, lossy, Compiled};
 use crate::device::sqlite::errors::{is_an_objects, TEXT_BYTES_MAX};
-use crate::device::sqlite::findings::{Checked, Findings, Kind, Tree};
+use crate::device::sqlite::findings::{Checked, FindingKind, Findings, NamedTree};
 use crate::device::sqlite::references::{self, References, Worse};
 use crate::device::sqlite::schema::Schema;
 use crate::device::sqlite::stand_ins::RELOAD;
@@ -88,13 +88,13 @@ impl Database {
             rows => rows.map_err(|error| self.failure(op, &error))?,
         };
         let mut findings = self.read_rows(op, pragma, &rows, &trees)?;
-        if pragma == "integrity_check" && findings.has(Kind::Stopped) {
+        if pragma == "integrity_check" && findings.has(FindingKind::Stopped) {
             findings = self.check_by_table(op, findings, &trees)?;
         }
         if findings.damage().next().is_some() {
             self.tell_virtual_tables(op, pragma, &mut findings)?;
         }
-        if pragma == "integrity_check" && !findings.has(Kind::Stopped) {
+        if pragma == "integrity_check" && !findings.has(FindingKind::Stopped) {
             match self.partial_indexes_with_too_much(op) {
                 Ok(indexes) => {
                     indexes.iter().for_each(|index| findings.add_too_many_entries(index))
@@ -114,7 +114,7 @@ impl Database {
         op: Op,
         pragma: &str,
         rows: &Checked,
-        trees: &BTreeMap<i64, Tree>,
+        trees: &BTreeMap<i64, NamedTree>,
     ) -> Result<Findings, Failure> {
         if let Some(line) = rows.said.iter().find_map(|row| unread(row)) {
             return Err(Failure::new(
@@ -129,7 +129,7 @@ impl Database {
         match &rows.stop {
             // By itself it is no damage: what is computed of a row may be as long.
             Some(error) if is_too_big(error) => {
-                findings.add_of(Kind::NotChecked, "a row", &describe(error))
+                findings.add_of(FindingKind::NotChecked, "a row", &describe(error))
             }
             Some(error) => findings.add_stop(&describe(error)),
             None => {}
@@ -157,16 +157,16 @@ impl Database {
     }
 
     /// Tables and indexes by their root pages.
-    fn trees(&self, op: Op) -> Result<BTreeMap<i64, Tree>, Failure> {
+    fn trees(&self, op: Op) -> Result<BTreeMap<i64, NamedTree>, Failure> {
         let read = || {
             let mut statement = self.connection.prepare(
                 "SELECT rootpage, name, type = 'index' FROM sqlite_schema WHERE typeof(rootpage) = \
                  'integer'",
             )?;
             let trees = statement.query_map([], |row| {
-                Ok((row.get(0)?, Tree { name: lossy(row, 1)?, is_index: row.get(2)? }))
+                Ok((row.get(0)?, NamedTree { name: lossy(row, 1)?, is_index: row.get(2)? }))
             })?;
-            trees.collect::<rusqlite::Result<BTreeMap<i64, Tree>>>()
+            trees.collect::<rusqlite::Result<BTreeMap<i64, NamedTree>>>()
         };
         read().map_err(|error| self.failure(op, &error))
     }

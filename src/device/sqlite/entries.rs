@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::indexes::Index;
 use crate::device::disk::Op;
-use crate::device::sqlite::findings::{Finding, Findings, Kind};
+use crate::device::sqlite::findings::{Finding, FindingKind, Findings};
 use crate::device::sqlite::rows::{all_of, bind, first_truth, list, LostTable, Table};
 use crate::device::sqlite::{class_of_reading, is_out_of_memory, Database};
 use crate::error::{Class, Failure};
@@ -365,7 +365,7 @@ impl IndexRows<'_> {
         let missing = |finding: &&Finding| {
             finding.object.as_deref() == Some(&index.name) && finding.text.starts_with("row ")
         };
-        let missing = findings.of(Kind::Index).filter(missing).count() as u64;
+        let missing = findings.of(FindingKind::Index).filter(missing).count() as u64;
         let condition =
             index.condition.as_ref().map(|text| format!(" WHERE ({text}\n)")).unwrap_or_default();
         let count = format!("SELECT count(*) FROM {}{condition}", self.table.itself());

@@ -52,7 +52,10 @@ fn check(schema: &str, change: &str, expected: (u64, u64)) -> Database {
     let database = database(schema);
     behind_the_indexes(&database, change);
     let findings = database.integrity_check(OP).unwrap();
-    assert!(findings.has(Kind::Index) && findings.tables_are_whole(), "{schema}: {findings:?}");
+    assert!(
+        findings.has(FindingKind::Index) && findings.tables_are_whole(),
+        "{schema}: {findings:?}"
+    );
     let tables = database.all_tables(OP).unwrap();
     let found = database.index_rows(OP, &tables[0], &findings, &AtomicBool::new(false)).unwrap();
     assert_eq!(

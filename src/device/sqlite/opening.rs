@@ -12,37 +12,38 @@ use rusqlite::{Connection, OpenFlags};
 use super::corrected::Corrected;
 use super::{as_given, failure_of, held, Database, Sqlite};
 use crate::config::names;
-use crate::device::disk::{Anchor, Closeness, Disk, Op, SystemDisk, WrongKind};
+use crate::device::disk::{Anchor, Anchoring, Disk, Op, SystemDisk, WrongKind};
 use crate::device::files::side;
 use crate::device::TEMPORARY_FOLDER;
 use crate::error::Failure;
 
 /// What SQLite is told beside the name.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct How {
+pub(super) struct OpenWith {
     /// A parameter of the URI.
     pub option: Option<&'static str>,
     pub access: OpenFlags,
 }
 
 /// Without any lock or write, and without a look at side files.
-pub(super) const IMMUTABLE: How =
-    How { option: Some("immutable=1"), access: OpenFlags::SQLITE_OPEN_READ_ONLY };
+pub(super) const IMMUTABLE: OpenWith =
+    OpenWith { option: Some("immutable=1"), access: OpenFlags::SQLITE_OPEN_READ_ONLY };
 /// With the shared memory as others have made it.
-pub(super) const BESIDE: How =
-    How { option: Some("readonly_shm=1"), access: OpenFlags::SQLITE_OPEN_READ_ONLY };
+pub(super) const BESIDE: OpenWith =
+    OpenWith { option: Some("readonly_shm=1"), access: OpenFlags::SQLITE_OPEN_READ_ONLY };
 /// As an application does.
-pub(super) const WRITING: How = How { option: None, access: OpenFlags::SQLITE_OPEN_READ_WRITE };
+pub(super) const WRITING: OpenWith =
+    OpenWith { option: None, access: OpenFlags::SQLITE_OPEN_READ_WRITE };
 
 impl Sqlite<'_> {
     /// # Errors
     /// As SQLite's open; what is no regular file, or another than the one that was looked at.
-    pub(super) fn open(&self, op: Op, path: &Path, how: How) -> Result<Database, Failure> {
+    pub(super) fn open(&self, op: Op, path: &Path, how: OpenWith) -> Result<Database, Failure> {
         let own = SystemDisk::default();
         let disk = self.disk.unwrap_or(&own);
-        let mut opened = self.opened(op, (disk, path), how, Closeness::Quick)?;
+        let mut opened = self.opened(op, (disk, path), how, Anchoring::Quick)?;
         if opened.is_none() {
-            opened = self.opened(op, (disk, path), how, Closeness::Everything)?;
+            opened = self.opened(op, (disk, path), how, Anchoring::Everything)?;
         }
         let database = opened.ok_or_else(|| Failure::io(op, path, &Anchor::another(path)))?;
         self.ready(op, database)
@@ -118,8 +119,8 @@ impl Sqlite<'_> {
         &self,
         op: Op,
         (disk, path): (&SystemDisk, &Path),
-        how: How,
-        closeness: Closeness,
+        how: OpenWith,
+        closeness: Anchoring,
     ) -> Result<Option<Database>, Failure> {
         let failed = |error: std::io::Error| Failure::io(op, path, &error);
         let mut anchor = None;

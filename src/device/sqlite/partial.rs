@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::device::disk::Op;
 use crate::device::sqlite::errors::is_an_objects;
 use crate::device::sqlite::findings::Checked;
-use crate::device::sqlite::findings::{Findings, Kind, Tree};
+use crate::device::sqlite::findings::{FindingKind, Findings, NamedTree};
 use crate::device::sqlite::missing::Missing;
 use crate::device::sqlite::stand_ins::read_with_stand_ins;
 use crate::device::sqlite::virtual_tables::{Content, VirtualTable};
@@ -26,7 +26,7 @@ impl Database {
         &self,
         op: Op,
         pragma: &str,
-        trees: &BTreeMap<i64, Tree>,
+        trees: &BTreeMap<i64, NamedTree>,
     ) -> Result<Findings, Failure> {
         let tables = self
             .strings(op, "SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0")?;
@@ -71,7 +71,7 @@ impl Database {
         &self,
         op: Op,
         stopped: Findings,
-        trees: &BTreeMap<i64, Tree>,
+        trees: &BTreeMap<i64, NamedTree>,
     ) -> Result<Findings, Failure> {
         let tables = match self.strings(
             op,
@@ -82,7 +82,12 @@ impl Database {
             tables => tables?,
         };
         let mut findings = Findings(
-            stopped.0.iter().filter(|finding| finding.kind != Kind::Stopped).cloned().collect(),
+            stopped
+                .0
+                .iter()
+                .filter(|finding| finding.kind != FindingKind::Stopped)
+                .cloned()
+                .collect(),
         );
         for table in &tables {
             let of = quote(table);
@@ -94,7 +99,7 @@ impl Database {
                         .map_err(|error| self.failure(op, &error))?;
                     said.extend(alone.said);
                     if alone.stop.is_none() {
-                        findings.add_of(Kind::Index, table, &describe(error));
+                        findings.add_of(FindingKind::Index, table, &describe(error));
                         rows = Ok(Checked { said: std::mem::take(said), stop: None });
                     }
                 }
@@ -111,7 +116,7 @@ impl Database {
         op: Op,
         pragma: &str,
         (table, rows): (&str, rusqlite::Result<Checked>),
-        trees: &BTreeMap<i64, Tree>,
+        trees: &BTreeMap<i64, NamedTree>,
         findings: &mut Findings,
     ) -> Result<(), Failure> {
         match rows {
@@ -122,7 +127,11 @@ impl Database {
                 );
             }
             Err(error) if is_an_objects(&error) => {
-                findings.add_of(Kind::NotChecked, &format!("table {table}"), &not_here(&error));
+                findings.add_of(
+                    FindingKind::NotChecked,
+                    &format!("table {table}"),
+                    &not_here(&error),
+                );
             }
             Err(error) => return Err(self.failure(op, &error)),
         }
@@ -143,7 +152,7 @@ impl Database {
                 text.lines()
                     .chain([text.as_str()])
                     .for_each(|text| findings.belongs_to(&table.name, text));
-                let object = if kind == Kind::NotChecked {
+                let object = if kind == FindingKind::NotChecked {
                     format!("virtual table {}", table.name)
                 } else {
                     table.name.clone()
@@ -160,26 +169,30 @@ impl Database {
         op: Op,
         pragma: &str,
         table: &VirtualTable,
-    ) -> Result<Option<(Kind, String)>, Failure> {
+    ) -> Result<Option<(FindingKind, String)>, Failure> {
         if let Content::Unknown(module) = &table.content {
-            return Ok(Some((Kind::NotChecked, Missing::Module(module.clone()).is_not_here())));
+            return Ok(Some((
+                FindingKind::NotChecked,
+                Missing::Module(module.clone()).is_not_here(),
+            )));
         }
         match self.rows_of_check(pragma, &quote(&table.name)) {
             Ok(Checked { stop: Some(error), .. }) => {
-                Ok(Some((Kind::VirtualTable, describe(&error))))
+                Ok(Some((FindingKind::VirtualTable, describe(&error))))
             }
-            Ok(Checked { said, .. }) => {
-                Ok(said.into_iter().find(|row| row != "ok").map(|row| (Kind::VirtualTable, row)))
-            }
+            Ok(Checked { said, .. }) => Ok(said
+                .into_iter()
+                .find(|row| row != "ok")
+                .map(|row| (FindingKind::VirtualTable, row))),
             Err(error) if Missing::of(&error).is_some() => {
-                Ok(Some((Kind::NotChecked, not_here(&error))))
+                Ok(Some((FindingKind::NotChecked, not_here(&error))))
             }
             Err(error) if class_of(&error) == Class::Damaged => {
-                Ok(Some((Kind::VirtualTable, describe(&error))))
+                Ok(Some((FindingKind::VirtualTable, describe(&error))))
             }
             // An R*Tree needs nothing of an application: its own tables are not as it made them.
             Err(error) if is_an_objects(&error) && table.content == Content::Boxes => {
-                Ok(Some((Kind::VirtualTable, describe(&error))))
+                Ok(Some((FindingKind::VirtualTable, describe(&error))))
             }
             // FTS5 does not say which tokenizer it was that it did not find.
             Err(error) if is_an_objects(&error) => {
@@ -188,7 +201,7 @@ impl Database {
                     .as_ref()
                     .map(|name| format!(" (its tokenizer is {name})"))
                     .unwrap_or_default();
-                Ok(Some((Kind::NotChecked, format!("{}{tokenizer}", describe(&error)))))
+                Ok(Some((FindingKind::NotChecked, format!("{}{tokenizer}", describe(&error)))))
             }
             Err(error) => Err(self.failure(op, &error)),
         }

@@ -50,7 +50,7 @@ pub fn run(
     migration: &Migration,
     seen: &mut dyn FnMut(&StatementRun<'_>),
 ) -> Result<(), Failure> {
-    let source = Source {
+    let source = ScriptSource {
         file: migration.file,
         version: migration.version,
         sql: migration.sql,
@@ -66,7 +66,7 @@ pub fn run(
 pub fn run_text(
     database: &mut Database,
     session: &Session,
-    source: &Source<'_>,
+    source: &ScriptSource<'_>,
     seen: &mut dyn FnMut(&StatementRun<'_>),
 ) -> Result<(), Failure> {
     authorize(database, session, session.adopted)?;
@@ -77,7 +77,7 @@ pub fn run_text(
 }
 
 /// The text being run, for places.
-pub struct Source<'a> {
+pub struct ScriptSource<'a> {
     /// How a message names it.
     pub file: &'a str,
     /// The migration's version.
@@ -91,7 +91,7 @@ pub struct Source<'a> {
 fn statements(
     database: &Database,
     session: &Session,
-    source: &Source<'_>,
+    source: &ScriptSource<'_>,
     seen: &mut dyn FnMut(&StatementRun<'_>),
 ) -> Result<(), Failure> {
     let (op, mode) = (session.op, session.mode);
@@ -181,7 +181,7 @@ fn heavy_view(database: &Database, op: Op, text: &str) -> Result<Option<String>,
 }
 
 /// A statement of a file of before bootmigrate that is not run.
-fn tell_left_out(mode: Mode, source: &Source<'_>, start: usize, text: &str) {
+fn tell_left_out(mode: Mode, source: &ScriptSource<'_>, start: usize, text: &str) {
     // Outside a transaction such a file runs in memory alone, where schemas are compared: the
     // device is told once.
     let level = if mode == Mode::NoTransaction { log::Level::Debug } else { log::Level::Warn };
@@ -251,7 +251,7 @@ fn finish(statement: &mut rusqlite::Statement<'_>) -> rusqlite::Result<()> {
 fn failed(
     database: &Database,
     session: &Session,
-    source: &Source<'_>,
+    source: &ScriptSource<'_>,
     (number, start): (u32, usize),
     error: &rusqlite::Error,
 ) -> Failure {
@@ -265,7 +265,7 @@ fn failed(
 }
 
 /// The byte of the file that an error of the parser names; else the start of the statement.
-fn offset_of(error: &rusqlite::Error, source: &Source<'_>, start: usize) -> usize {
+fn offset_of(error: &rusqlite::Error, source: &ScriptSource<'_>, start: usize) -> usize {
     match error {
         rusqlite::Error::SqlInputError { sql, offset, .. } => {
             let tail = source.sql.len().saturating_sub(sql.len());
@@ -275,7 +275,7 @@ fn offset_of(error: &rusqlite::Error, source: &Source<'_>, start: usize) -> usiz
     }
 }
 
-impl Source<'_> {
+impl ScriptSource<'_> {
     fn place(&self, byte: usize, statement: u32) -> Place {
         let (line, column) = line_of(self.sql, byte);
         let text = self.sql.lines().nth(line.saturating_sub(1) as usize).unwrap_or("");

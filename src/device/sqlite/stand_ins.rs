@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use crate::device::disk::Op;
-use crate::device::sqlite::findings::{Findings, Kind};
+use crate::device::sqlite::findings::{FindingKind, Findings};
 use crate::device::sqlite::missing::Missing;
 use crate::device::sqlite::Database;
 use crate::error::Failure;
@@ -37,7 +37,11 @@ impl Database {
             // To prepare it asks for all that its entries are made with; it is not run.
             let reindex = self.connection.prepare(&format!("REINDEX main.{}", quote(&index)));
             if let Some(missing) = reindex.err().as_ref().and_then(Missing::of) {
-                findings.add_of(Kind::NotChecked, &Findings::index(&index), &missing.is_not_here());
+                findings.add_of(
+                    FindingKind::NotChecked,
+                    &Findings::index(&index),
+                    &missing.is_not_here(),
+                );
             }
         }
         stand_in_for_all(&self.connection, |_| true, &mut missing)

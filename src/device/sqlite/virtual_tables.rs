@@ -8,7 +8,7 @@ use rusqlite::OptionalExtension;
 
 use crate::device::disk::Op;
 use crate::device::sqlite::compile::lossy;
-use crate::device::sqlite::findings::Kind;
+use crate::device::sqlite::findings::FindingKind;
 use crate::device::sqlite::{class_of, Database};
 use crate::error::{Class, Failure};
 use crate::lex::quote;
@@ -148,7 +148,10 @@ impl Database {
     /// # Errors
     /// As SQLite, but for what the virtual table itself says.
     pub fn is_stale(&self, op: Op, table: &VirtualTable) -> Result<bool, Failure> {
-        Ok(matches!(self.fault_of(op, "integrity_check", table)?, Some((Kind::VirtualTable, _))))
+        Ok(matches!(
+            self.fault_of(op, "integrity_check", table)?,
+            Some((FindingKind::VirtualTable, _))
+        ))
     }
 
     /// Rows of one table whose number no row of the other has; `None` where that cannot be told.

@@ -43,7 +43,7 @@ pub struct Limits<'a> {
 pub const SCRATCH_STEPS_MAX: u64 = 200_000_000;
 
 /// The limits of one connection.
-pub(super) struct Watch {
+pub(super) struct ConnectionLimits {
     stop: Option<Arc<AtomicBool>>,
     limit: Option<Duration>,
     deadline: Mutex<Option<Instant>>,
@@ -51,12 +51,12 @@ pub(super) struct Watch {
     looks_left: Option<AtomicU64>,
 }
 
-impl Watch {
-    pub fn new(limits: Limits<'_>, steps_max: Option<u64>) -> Arc<Watch> {
+impl ConnectionLimits {
+    pub fn new(limits: Limits<'_>, steps_max: Option<u64>) -> Arc<ConnectionLimits> {
         let looks_left = steps_max.map(|migrations| {
             AtomicU64::new(migrations / u64::from(STEPS_BETWEEN_LOOKS.unsigned_abs()))
         });
-        Arc::new(Watch {
+        Arc::new(ConnectionLimits {
             stop: limits.stop.map(Arc::clone),
             limit: limits.statement,
             deadline: Mutex::new(None),
@@ -66,7 +66,10 @@ impl Watch {
     }
 
     /// Looks from now on.
-    pub fn begin(self: &Arc<Watch>, connection: &mut Connection) -> rusqlite::Result<()> {
+    pub fn begin(
+        self: &Arc<ConnectionLimits>,
+        connection: &mut Connection,
+    ) -> rusqlite::Result<()> {
         let watch = Arc::clone(self);
         let mut looks = 0u32;
         connection.progress_handler(
@@ -112,7 +115,7 @@ impl Watch {
     }
 
     /// A statement of a migration begins; it ends when the answer is dropped.
-    pub fn statement(self: &Arc<Watch>) -> Timed {
+    pub fn statement(self: &Arc<ConnectionLimits>) -> Timed {
         if let Some(limit) = self.limit {
             *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some(Instant::now() + limit);
@@ -145,7 +148,7 @@ impl Watch {
 
 /// A statement of a migration runs.
 pub(super) struct Timed {
-    watch: Arc<Watch>,
+    watch: Arc<ConnectionLimits>,
     _runs: Evaluating,
 }
 
@@ -329,7 +332,7 @@ mod tests {
     #[test]
     fn a_statement_ends_at_its_time_and_only_where_there_is_one() {
         let watch = |limit: Option<Duration>| {
-            Watch::new(Limits { statement: limit, ..Limits::default() }, None)
+            ConnectionLimits::new(Limits { statement: limit, ..Limits::default() }, None)
         };
         let none = watch(None);
         let _statement = none.statement();

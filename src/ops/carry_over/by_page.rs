@@ -13,10 +13,10 @@ use crate::device::pages::keys::Ordered;
 use crate::device::pages::record::{self, Value};
 use crate::device::pages::tree::{Faults, Range, Tree};
 use crate::device::pages::unreached::Records;
-use crate::device::pages::{Encoding, Pages, Source};
+use crate::device::pages::{Encoding, PageSource, Pages};
 use crate::device::sqlite::by_page::indexed::Indexed;
 use crate::device::sqlite::by_page::shapes::KnownTree;
-use crate::device::sqlite::by_page::{Evidence, PageRow, PageWriter, Place};
+use crate::device::sqlite::by_page::{Destination, Evidence, PageRow, PageWriter};
 use crate::device::sqlite::pour::RowCounts;
 use crate::device::sqlite::rows::Table;
 use crate::device::sqlite::Database;
@@ -80,7 +80,7 @@ pub fn pages_of<'a>(
     rows: &'a Rows<'_>,
     log: Option<&'a dyn File>,
 ) -> Result<Option<Pages<'a>>, Failure> {
-    let source = Source {
+    let source = PageSource {
         main: &*rows.main.file,
         log,
         path: &device.files.main,
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// As `read`, and as SQLite but for refusals of single rows.
-    pub fn pour(&mut self, place: Place<'_>) -> Result<RowCounts, Failure> {
+    pub fn pour(&mut self, place: Destination<'_>) -> Result<RowCounts, Failure> {
         let Some((at, tree)) = self.tree_of(&place.table.name) else {
             return Ok(RowCounts::default());
         };

@@ -6,7 +6,7 @@
 
 use crate::device::pages::bits::Bits;
 use crate::device::pages::free::FreePages;
-use crate::device::pages::node::{Kind, Node};
+use crate::device::pages::node::{Node, PageKind};
 use crate::device::pages::record::{self, Value};
 use crate::device::pages::tree::Range;
 use crate::device::pages::unreached::{Records, Unreached};
@@ -23,7 +23,7 @@ const ABOVE_MAX: usize = 20_000;
 
 /// Is it in use?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Usage {
     /// It is.
     InUse,
     /// Its rows were deleted, or have moved.
@@ -94,7 +94,7 @@ impl Signs {
         self.named.set(node.right());
         let (first, last) =
             (cells.first().map(|cell| cell.number), cells.last().map(|cell| cell.number));
-        if node.kind == Kind::TableInterior && self.above.len() < ABOVE_MAX {
+        if node.kind == PageKind::TableInterior && self.above.len() < ABOVE_MAX {
             self.above.push((Range { low: first, high: last }, below(pages, node, trees)?));
         }
         Ok(())
@@ -127,16 +127,16 @@ impl Signs {
     }
 
     /// Of a page that fits `trees[at]`. `only`: no other page does.
-    pub fn of(&self, page: &Unreached<'_>, trees: &[KnownTree], at: usize, only: bool) -> Verdict {
-        let Some(tree) = trees.get(at) else { return Verdict::Unknown };
+    pub fn of(&self, page: &Unreached<'_>, trees: &[KnownTree], at: usize, only: bool) -> Usage {
+        let Some(tree) = trees.get(at) else { return Usage::Unknown };
         if self.named.has(page.page) {
-            return Verdict::InUse;
+            return Usage::InUse;
         }
         // What stands there has another number.
         if self.above.iter().any(|(range, below)| {
             range.low.is_some() && below.contains(&at) && page.records.lie_in(range)
         }) {
-            return Verdict::Free;
+            return Usage::Free;
         }
         let entries = page
             .records
@@ -147,9 +147,9 @@ impl Signs {
         let in_use =
             only || !tree.shape.of_index && entries.saturating_mul(4) >= page.records.found.len();
         if in_use {
-            Verdict::InUse
+            Usage::InUse
         } else {
-            Verdict::Unknown
+            Usage::Unknown
         }
     }
 }
@@ -162,7 +162,7 @@ fn below(pages: &Pages<'_>, node: &Node<'_>, trees: &[KnownTree]) -> Result<Vec<
         if pages.read(child, &mut bytes)? {
             let leaf = pages
                 .node(&bytes, child)
-                .filter(|leaf| leaf.kind == Kind::TableLeaf && leaf.cells > 0);
+                .filter(|leaf| leaf.kind == PageKind::TableLeaf && leaf.cells > 0);
             if let Some(records) = leaf.map(|leaf| Records::of(&leaf)) {
                 return Ok(trees
                     .iter()

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::device::pages::header::numbers;
 use crate::device::sqlite::by_page::shapes::KnownTree;
-use crate::device::sqlite::by_page::Place;
+use crate::device::sqlite::by_page::Destination;
 use crate::device::sqlite::late::Late;
 use crate::device::sqlite::pour::RowCounts;
 use crate::device::sqlite::rows::Table;
@@ -57,8 +57,8 @@ pub fn pour_without_schema(
         if keep && has_room_to_sort(device, rows.main.stat.size) {
             late.extend(fresh.take_plain_indexes(OP, table)?);
         }
-        let poured =
-            reader.pour(Place { into: fresh, op: OP, table, keep, seeded: true, aside: &aside })?;
+        let to = Destination { into: fresh, op: OP, table, keep, seeded: true, aside: &aside };
+        let poured = reader.pour(to)?;
         ways.push(Way::new(table, keep, poured.kept == 0, aside, poured));
     }
     let rest = reader.give_the_rest(fresh, history, pages, &mut targets(&mut ways))?;

@@ -25,29 +25,29 @@ const BEYOND_ITS_HEADER_BYTES_MAX: u64 = 64 << 20;
 
 /// Why a copy cannot take the database's place.
 #[derive(Debug)]
-pub enum Look {
+pub enum UnfitCopy {
     /// It is not a good one.
     NotGood(String),
     /// It could not be looked at: an I/O error or missing memory says nothing about what is in it.
     Failed(Failure),
 }
 
-impl Look {
+impl UnfitCopy {
     /// For somebody who named this copy: a bad one is a failure too, which begins with these words.
     pub fn failure(self, op: Op, path: &Path, words: &str) -> Failure {
         match self {
-            Look::NotGood(why) => {
+            UnfitCopy::NotGood(why) => {
                 Failure::new(Class::Damaged, op, format!("{words}: {why}")).at(path)
             }
-            Look::Failed(failure) => failure,
+            UnfitCopy::Failed(failure) => failure,
         }
     }
 
     /// Why, for a list.
     pub fn why(self) -> String {
         match self {
-            Look::NotGood(why) => why,
-            Look::Failed(failure) => format!("it could not be looked at: {}", failure.cause),
+            UnfitCopy::NotGood(why) => why,
+            UnfitCopy::Failed(failure) => format!("it could not be looked at: {}", failure.cause),
         }
     }
 }
@@ -66,9 +66,9 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
                 good.push(Snapshot { version, operation: name.operation, ..Snapshot::default() })
             }
             // Who looks without the lock may have been overtaken by a run that prunes.
-            Err(Look::Failed(_)) if matches!(device.disk().stat(&path), Ok(None)) => {}
-            Err(Look::Failed(failure)) => return Err(failure),
-            Err(Look::NotGood(why)) => {
+            Err(UnfitCopy::Failed(_)) if matches!(device.disk().stat(&path), Ok(None)) => {}
+            Err(UnfitCopy::Failed(failure)) => return Err(failure),
+            Err(UnfitCopy::NotGood(why)) => {
                 log::warn!(
                     "{}: snapshot v{}-{} is not a good copy: {why}.",
                     device.settings.name,
@@ -87,7 +87,11 @@ pub fn good_snapshots(device: &Device<'_>) -> Result<Vec<Snapshot>, Failure> {
 ///
 /// # Errors
 /// Why it may not.
-pub fn good_copy(device: &Device<'_>, path: &Path, expected: Option<i64>) -> Result<i64, Look> {
+pub fn good_copy(
+    device: &Device<'_>,
+    path: &Path,
+    expected: Option<i64>,
+) -> Result<i64, UnfitCopy> {
     look_at_copy(device, path, expected, |database| {
         if within_budget(device, database.bytes(LOOK)?) {
             database.integrity_check(LOOK)
@@ -105,7 +109,7 @@ pub fn good_copy_in_full(
     device: &Device<'_>,
     path: &Path,
     expected: Option<i64>,
-) -> Result<i64, Look> {
+) -> Result<i64, UnfitCopy> {
     look_at_copy(device, path, expected, |database| database.integrity_check(LOOK))
 }
 
@@ -114,10 +118,10 @@ fn look_at_copy(
     path: &Path,
     expected: Option<i64>,
     check: impl Fn(&sqlite::Database) -> Result<Findings, Failure>,
-) -> Result<i64, Look> {
+) -> Result<i64, UnfitCopy> {
     let not_good = |failure: Failure| match failure.class {
-        Class::Damaged | Class::Catalogue | Class::NotOurs => Look::NotGood(failure.cause),
-        _ => Look::Failed(failure),
+        Class::Damaged | Class::Catalogue | Class::NotOurs => UnfitCopy::NotGood(failure.cause),
+        _ => UnfitCopy::Failed(failure),
     };
     if expected.is_some() {
         // One of ours, and no file that an operator has named.
@@ -134,7 +138,7 @@ fn look_at_copy(
     if let Some(DatabaseState::Damaged { what, .. } | DatabaseState::NewerSqlite { what }) =
         bad_header(&header, u64::MAX, false)
     {
-        return Err(Look::NotGood(what));
+        return Err(UnfitCopy::NotGood(what));
     }
     let size = device
         .disk()
@@ -144,7 +148,7 @@ fn look_at_copy(
     if counted_bytes(&header)
         .is_some_and(|bytes| size.saturating_sub(bytes) > BEYOND_ITS_HEADER_BYTES_MAX)
     {
-        return Err(Look::NotGood("the file is much longer than its header says".to_owned()));
+        return Err(UnfitCopy::NotGood("the file is much longer than its header says".to_owned()));
     }
     let database = device.sqlite().look_immutable(LOOK, path).map_err(not_good)?;
     progress::begin(&format!("{}: checking a copy", device.settings.name));
@@ -156,23 +160,25 @@ fn look_at_copy(
     if let Some(first) = findings.first_damage() {
         // What cannot be read is not known to be bad.
         read_through(device.disk(), LOOK, path, &device.environment.stop)
-            .map_err(|error| Look::Failed(Failure::io(LOOK, path, &error)))?;
-        return Err(Look::NotGood(first.to_owned()));
+            .map_err(|error| UnfitCopy::Failed(Failure::io(LOOK, path, &error)))?;
+        return Err(UnfitCopy::NotGood(first.to_owned()));
     }
     if let Some(what) = history.malformed {
-        return Err(Look::NotGood(what));
+        return Err(UnfitCopy::NotGood(what));
     }
     if !history.recorded && history.tables > 0 {
-        return Err(Look::NotGood("it has tables and no migration history".into()));
+        return Err(UnfitCopy::NotGood("it has tables and no migration history".into()));
     }
     let version = history.version();
     if expected.is_some_and(|expected| expected != version) {
-        return Err(Look::NotGood(format!(
+        return Err(UnfitCopy::NotGood(format!(
             "it is at version {version}, not at what its name says"
         )));
     }
     if !is_beginning(device, &history) {
-        return Err(Look::NotGood("its history is not the beginning of this firmware's".into()));
+        return Err(UnfitCopy::NotGood(
+            "its history is not the beginning of this firmware's".into(),
+        ));
     }
     Ok(version)
 }

@@ -7,7 +7,7 @@
 use crate::decide::facts::{DatabaseState, Snapshot};
 use crate::device::disk::{read_through, Op};
 use crate::device::files::SnapshotName;
-use crate::device::sqlite::findings::{Findings, Kind};
+use crate::device::sqlite::findings::{FindingKind, Findings};
 use crate::device::sqlite::rows::Table;
 use crate::device::{sqlite, Device};
 use crate::error::{Class, Failure};
@@ -117,8 +117,8 @@ fn check(
     let tables_whole = whole && !strange;
     let known = only_there.words.join(", ");
     let what = match (tables_whole, known.is_empty()) {
-        (true, true) if findings.has(Kind::Index) => format!("an index is corrupt: {wrong}"),
-        (true, true) if findings.has(Kind::Space) => {
+        (true, true) if findings.has(FindingKind::Index) => format!("an index is corrupt: {wrong}"),
+        (true, true) if findings.has(FindingKind::Space) => {
             format!("its lists of free pages are corrupt: {wrong}")
         }
         (_, true) if strange => {

@@ -11,10 +11,10 @@ use crate::device::disk::Op;
 use crate::device::files::MainFile;
 use crate::device::pages::bits::Bits;
 use crate::device::pages::free::FreePages;
-use crate::device::pages::node::Kind;
+use crate::device::pages::node::PageKind;
 use crate::device::pages::record;
 use crate::device::pages::unreached::Unreached;
-use crate::device::pages::{Pages, Source};
+use crate::device::pages::{PageSource, Pages};
 use crate::device::Device;
 use crate::error::Failure;
 use crate::ops::history_rows::{is_our_format, HistoryRow, OUR_COLUMNS, REFINERYS_COLUMNS};
@@ -67,7 +67,7 @@ pub(super) fn version(
         return Ok((None, false));
     }
     let log = log_of(device, OP)?;
-    let source = Source {
+    let source = PageSource {
         main: &*main.file,
         log: log.as_deref(),
         path: &device.files.main,
@@ -184,7 +184,7 @@ impl Found {
                 continue;
             }
             let Some(node) =
-                pages.node(&bytes, page).filter(|node| node.kind == Kind::TableInterior)
+                pages.node(&bytes, page).filter(|node| node.kind == PageKind::TableInterior)
             else {
                 continue;
             };

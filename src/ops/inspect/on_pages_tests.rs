@@ -67,9 +67,10 @@ fn seen(last: i64, sql: &str, lose: &dyn Fn(&rusqlite::Connection) -> Vec<i64>) 
     std::fs::write(&path, &bytes).unwrap();
     let main = SystemDisk::default().open(OP, &path, Open::Read).unwrap();
     let stop = AtomicBool::new(false);
-    let pages = Pages::open(Source { main: &*main, log: None, path: &path, op: OP, stop: &stop })
-        .unwrap()
-        .unwrap();
+    let pages =
+        Pages::open(PageSource { main: &*main, log: None, path: &path, op: OP, stop: &stop })
+            .unwrap()
+            .unwrap();
     let (free, catalog, mut found) =
         (pages.free_pages().unwrap(), firmware(last), Found::default());
     pages

@@ -6,7 +6,7 @@
 use crate::device::disk::Op;
 use crate::device::files::MainFile;
 use crate::device::pages::unreached::Records;
-use crate::device::pages::{Pages, Source};
+use crate::device::pages::{PageSource, Pages};
 use crate::device::sqlite::by_page::indexed::{Entries, Indexed};
 use crate::device::sqlite::by_page::shapes::KnownTree;
 use crate::device::sqlite::Database;
@@ -32,7 +32,7 @@ pub(super) fn has_strange_pages(
         trees => trees?,
     };
     let log = log_of(device, OP)?;
-    let source = Source {
+    let source = PageSource {
         main: &*main.file,
         log: log.as_deref(),
         path: &device.files.main,

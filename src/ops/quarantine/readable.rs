@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::device::disk::{Op, Open};
 use crate::device::files::DatabaseFiles;
-use crate::device::pages::node::Kind;
-use crate::device::pages::{Pages, Source};
+use crate::device::pages::node::PageKind;
+use crate::device::pages::{PageSource, Pages};
 use crate::device::sqlite::Database;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
@@ -125,7 +125,7 @@ fn on_pages(
     };
     let main = open(&files.main)?;
     let log = if with_wal { Some(open(&files.wal())?) } else { None };
-    let source = Source {
+    let source = PageSource {
         main: &*main,
         log: log.as_deref(),
         path: &files.main,
@@ -138,7 +138,7 @@ fn on_pages(
     let free = pages.free_pages()?;
     let mut rows = 0u64;
     pages.each_unreached(&mut pages.bits(), &free, &mut |page, _| {
-        if page.node.kind == Kind::TableLeaf {
+        if page.node.kind == PageKind::TableLeaf {
             rows = rows.saturating_add(page.records.found.len() as u64);
         }
         Ok(())

@@ -5,7 +5,7 @@
 
 use super::{Operation, RecordStore};
 use crate::decide::asked::by_an_operator;
-use crate::decide::record::{FailedAt, LastFailure, Needs, OpenOperation, OperationKind};
+use crate::decide::record::{FailedAt, Needs, OpenOperation, OperationKind, RecordedFailure};
 use crate::device::Device;
 use crate::error::{without_row, Class, Failure, Place};
 
@@ -76,7 +76,12 @@ impl RecordStore {
     }
 
     /// What is kept of a failure; `None` where it says nothing of this firmware or of its storage.
-    fn kept(&self, device: &Device<'_>, operation: u64, failure: &Failure) -> Option<LastFailure> {
+    fn kept(
+        &self,
+        device: &Device<'_>,
+        operation: u64,
+        failure: &Failure,
+    ) -> Option<RecordedFailure> {
         if matches!(failure.class, Class::InUse | Class::Waits | Class::Interrupted) {
             return None;
         }
@@ -87,7 +92,7 @@ impl RecordStore {
             line: place.line,
             column: place.column,
         };
-        Some(LastFailure {
+        Some(RecordedFailure {
             operation,
             fingerprint: self.fingerprint,
             class: failure.class.word().to_owned(),

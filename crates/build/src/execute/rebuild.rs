@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use crate::sql::{self, Kind, Statement, Token};
+use crate::sql::{self, Statement, Token, TokenKind};
 
 /// What hangs on the tables of a schema.
 pub struct Hanging {
@@ -120,7 +120,7 @@ impl Hanging {
 
 /// A word in any letters, and everything else as it is.
 fn said(token: &Token<'_>) -> String {
-    if matches!(token.kind, Kind::Word | Kind::Quoted) {
+    if matches!(token.kind, TokenKind::Word | TokenKind::Quoted) {
         bare(token)
     } else {
         token.text.to_owned()

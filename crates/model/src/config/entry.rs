@@ -24,14 +24,14 @@ pub(super) enum Origin {
 }
 
 /// One file while it is read.
-pub(super) struct Reader<'a> {
+pub(super) struct FileReader<'a> {
     pub source: Source<'a>,
     pub origin: Origin,
     pub unknown: UnknownKey,
     pub warnings: Cell<Vec<String>>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> FileReader<'a> {
     /// Line and column of a byte of the text; a byte-order mark is not a column.
     pub fn place(&self, byte: usize) -> PathPlace {
         let text = self.source.text;
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
 /// One `key = value`.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a, 't> {
-    pub reader: &'t Reader<'a>,
+    pub reader: &'t FileReader<'a>,
     table: &'t DeTable<'a>,
     pub key: &'t str,
     key_start: usize,

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 
 use super::draft::Draft;
-use super::entry::{Origin, Reader};
+use super::entry::{FileReader, Origin};
 use super::keys::{DATABASE_KEYS, TOP_KEYS};
 use super::known::read_entry;
 use super::{ConfigError, Source, UnknownKey};
@@ -17,7 +17,7 @@ pub(super) fn read_source(
     origin: Origin,
     unknown: UnknownKey,
 ) -> Result<(), ConfigError> {
-    let reader = Reader { source, origin, unknown, warnings: Cell::default() };
+    let reader = FileReader { source, origin, unknown, warnings: Cell::default() };
     reader.check_length()?;
     let document = reader.parse()?;
     for entry in reader.entries(document.get_ref()) {

@@ -4,7 +4,7 @@
 //! Never decides what is a mistake.
 
 use bootmigrate_build::config::DatabaseSettings;
-use bootmigrate_build::workbench::{lex, statements, Chain, Kind, Statement, Token};
+use bootmigrate_build::workbench::{lex, statements, Chain, Statement, Token, TokenKind};
 use bootmigrate_build::{Database, Migration, Product};
 use rusqlite::Connection;
 
@@ -193,9 +193,9 @@ pub fn name_at(statement: &Statement<'_>, mut place: usize) -> Option<(String, u
     if statement.token(place + 1).is_some_and(|token| token.text == ".") {
         place += 2;
     }
-    let token = statement
-        .token(place)
-        .filter(|token| matches!(token.kind, Kind::Word | Kind::Quoted | Kind::Text))?;
+    let token = statement.token(place).filter(|token| {
+        matches!(token.kind, TokenKind::Word | TokenKind::Quoted | TokenKind::Text)
+    })?;
     Some((bare(token), place + 1))
 }
 
@@ -238,8 +238,8 @@ pub fn outside(statement: &Statement<'_>, word: &str) -> Option<usize> {
     let mut depth = 0_u32;
     statement.tokens.iter().position(|token| {
         match token.kind {
-            Kind::Open => depth += 1,
-            Kind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
             _ => {}
         }
         depth == 0 && token.is(word)

@@ -16,7 +16,8 @@ fn check(schema: &str, text_key: bool) {
     let (table, trees) = (tables.first().unwrap(), into.known_trees(OP).unwrap());
     let tree = trees.iter().find(|tree| tree.table == "t" && !tree.is_index).unwrap();
     let aside = into.aside(OP, table, 1).unwrap();
-    let place = Place { into: &into, op: OP, table, keep: true, seeded: false, aside: &aside };
+    let place =
+        Destination { into: &into, op: OP, table, keep: true, seeded: false, aside: &aside };
     let mut writer = PageWriter::new(place, tree, Encoding::Utf8).unwrap();
     let mut write = |number: i64, value: &str, evidence: Evidence| {
         let key = format!("key {number}");

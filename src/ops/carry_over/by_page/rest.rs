@@ -15,13 +15,13 @@ use crate::device::pages::unreached::{Records, Unreached};
 use crate::device::pages::{Encoding, Pages};
 use crate::device::sqlite::by_page::indexed::{Entries, Indexed};
 use crate::device::sqlite::by_page::shapes::{KnownTree, SEQUENCE};
-use crate::device::sqlite::by_page::{Evidence, LostPages, PageRow, PageWriter, Place};
+use crate::device::sqlite::by_page::{Destination, Evidence, LostPages, PageRow, PageWriter};
 use crate::device::sqlite::pour::RowCounts;
 use crate::device::sqlite::rows::{LostTable, Table};
 use crate::device::sqlite::Database;
 use crate::error::Failure;
 use crate::ops::at_home::{lie_in, Homes};
-use crate::ops::carry_over::evidence::{Signs, Verdict};
+use crate::ops::carry_over::evidence::{Signs, Usage};
 use crate::ops::carry_over::{counted, Brought, OP};
 use crate::ops::history_rows::is_refinerys;
 
@@ -165,9 +165,9 @@ impl Reader<'_> {
                     *only,
                     lacked && fitting.get(*only) == Some(&1),
                 ) {
-                    Verdict::Free => return Ok(()),
-                    Verdict::Unknown => None,
-                    Verdict::InUse => writers.get_mut(*only).and_then(Option::as_mut),
+                    Usage::Free => return Ok(()),
+                    Usage::Unknown => None,
+                    Usage::InUse => writers.get_mut(*only).and_then(Option::as_mut),
                 },
                 _ => None,
             };
@@ -266,8 +266,8 @@ impl Rest {
 }
 
 impl Target<'_> {
-    fn place<'p>(&'p self, into: &'p Database) -> Place<'p> {
-        Place {
+    fn place<'p>(&'p self, into: &'p Database) -> Destination<'p> {
+        Destination {
             into,
             op: OP,
             table: self.table,

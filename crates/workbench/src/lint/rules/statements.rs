@@ -3,7 +3,7 @@
 //! not by what runs now.
 //! Never looks at a comment or into a text.
 
-use bootmigrate_build::workbench::{Kind, Statement, Token};
+use bootmigrate_build::workbench::{Statement, Token, TokenKind};
 use rusqlite::config::DbConfig;
 
 use crate::lint::case::{
@@ -53,8 +53,8 @@ fn star<'s, 'a>(statement: &'s Statement<'a>) -> Option<&'s Token<'a>> {
     let mut depth = 0_u32;
     for (place, token) in statement.tokens.iter().enumerate() {
         match token.kind {
-            Kind::Open => depth += 1,
-            Kind::Close => depth = depth.saturating_sub(1),
+            TokenKind::Open => depth += 1,
+            TokenKind::Close => depth = depth.saturating_sub(1),
             _ => {}
         }
         let before = place.checked_sub(1).and_then(|before| statement.token(before));
@@ -72,7 +72,7 @@ pub fn positional(case: &Case<'_>) -> Vec<Hit> {
     each(case, |statement| {
         let (table, after) = inserts(statement)?;
         let next = statement.token(after)?;
-        let unnamed = next.kind != Kind::Open && !next.is("DEFAULT") && !next.is("AS");
+        let unnamed = next.kind != TokenKind::Open && !next.is("DEFAULT") && !next.is("AS");
         let token = statement.token(after - 1).filter(|_| unnamed)?;
         Some(Hit::at(
             token,
@@ -130,12 +130,12 @@ pub fn not_repeatable(case: &Case<'_>) -> Vec<Hit> {
         .filter(|statement| inserts(statement).is_some() || changes(statement).is_some())
     {
         for (place, token) in statement.tokens.iter().enumerate() {
-            let calls = statement.token(place + 1).is_some_and(|next| next.kind == Kind::Open);
+            let calls = statement.token(place + 1).is_some_and(|next| next.kind == TokenKind::Open);
             let clock = ["CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"]
                 .iter()
                 .any(|word| token.is(word));
             let random = calls && (token.is("random") || token.is("randomblob"));
-            let is_now = token.kind == Kind::Text
+            let is_now = token.kind == TokenKind::Text
                 && bare(token).eq_ignore_ascii_case("now")
                 && calls_date(statement, place);
             if clock || random || is_now {
@@ -154,7 +154,7 @@ fn calls_date(statement: &Statement<'_>, place: usize) -> bool {
     let functions = ["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
     let before = statement.tokens.iter().take(place).rev();
     before
-        .take_while(|token| token.kind != Kind::Close)
+        .take_while(|token| token.kind != TokenKind::Close)
         .any(|token| functions.iter().any(|name| token.is(name)))
 }
 
@@ -171,14 +171,14 @@ pub fn text_in_double_quotes(case: &Case<'_>) -> Vec<Hit> {
         if statement
             .tokens
             .iter()
-            .any(|token| token.kind == Kind::Quoted && token.text.starts_with('"'))
+            .any(|token| token.kind == TokenKind::Quoted && token.text.starts_with('"'))
         {
             let refused = habit(false).is_ok().then(|| connection.prepare(text).err()).flatten();
             let taken = habit(true).is_ok() && connection.prepare(text).is_ok();
             let words =
                 refused.map(|error| error.to_string()).filter(|_| taken).unwrap_or_default();
             let meant =
-                |token: &&Token<'_>| token.kind == Kind::Quoted && words.contains(token.text);
+                |token: &&Token<'_>| token.kind == TokenKind::Quoted && words.contains(token.text);
             hits.extend(statement.tokens.iter().find(meant).map(|token| {
                 Hit::at(
                     token,
@@ -205,7 +205,7 @@ pub fn temporary(case: &Case<'_>) -> Vec<Hit> {
         };
         let trigger = created(statement, "TRIGGER").is_some();
         let names = |token: &Token<'_>| {
-            matches!(token.kind, Kind::Word | Kind::Quoted)
+            matches!(token.kind, TokenKind::Word | TokenKind::Quoted)
                 && bare(token).eq_ignore_ascii_case(&name)
         };
         let used = case
@@ -441,7 +441,7 @@ pub fn line_ends(case: &Case<'_>) -> Vec<Hit> {
 pub fn confusable(case: &Case<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
     for token in
-        case.up.tokens.iter().filter(|token| !token.is_comment() && token.kind != Kind::Text)
+        case.up.tokens.iter().filter(|token| !token.is_comment() && token.kind != TokenKind::Text)
     {
         let other = |letter: char| {
             matches!(
