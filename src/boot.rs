@@ -128,8 +128,9 @@ fn run<'d>(
     let note = ScrubNote::of(device, &locked)?;
     let mut run = Run { device, locked: &locked, store: &mut store };
     // Inspect, decide, carry out, at most so often.
-    let mut report = fallbacks(&mut run, asked, note.found.is_some(), others, done)?;
-    scrubbed::tell(device, &note, &mut report);
+    let mut suspected = note.found.is_some();
+    let mut report = fallbacks(&mut run, asked, &mut suspected, others, done)?;
+    scrubbed::tell(device, &note, suspected, &mut report);
     if !report.usable {
         report.last_failure = store
             .last_failure(false)
@@ -252,23 +253,24 @@ fn roll_forward_here(
 }
 
 /// Plans until one ends the run: the first, or the fallback after a failure, or a second look.
+/// `suspected`: in, a scrub found something; out, everything was checked for it.
 fn fallbacks(
     run: &mut Run<'_>,
     asked: &BootRequest,
-    mut suspected: bool,
+    suspected: &mut bool,
     others: &dyn Others,
     done: &mut Done,
 ) -> Result<DatabaseReport, Failure> {
     let device = run.device;
     let policy = Policy::of(device.settings);
     let mut tried: Vec<Replacement> = Vec::new();
-    let mut closeness = first_look(run.store, &asked.request, suspected);
+    let mut closeness = first_look(run.store, &asked.request, *suspected);
     let mut next: Option<(Inspection, Plan)> = None;
     for _ in 0..ROUNDS_MAX {
         let ask = Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
         let (seen, plan) = match next.take() {
             Some(fallback) => fallback,
-            None => looked(run, ask, &policy, &mut suspected, &mut closeness)?,
+            None => looked(run, ask, &policy, suspected, &mut closeness)?,
         };
         log::info!("{}: plan: {plan}.", device.settings.name);
         let facts = seen.facts.clone();
@@ -387,12 +389,14 @@ fn looked(
 
 fn first_look(store: &RecordStore, request: &Request, suspected: bool) -> Closeness {
     match request {
-        Request::Boot | Request::Migrate if suspected => Closeness::Everything,
+        Request::Boot | Request::Migrate | Request::Retry | Request::Rollback if suspected => {
+            Closeness::Everything
+        }
         // A technician is waiting: whatever is damaged is to be found now.
         Request::PurgeAndRetry => Closeness::Everything,
         // It is refused where the file is still damaged: that costs no opening for a migration,
         // which would be a write at each boot.
-        Request::Boot | Request::Migrate
+        Request::Boot | Request::Migrate | Request::Retry
             if is_worn_out(&store.open_operation()) || store.failed_repairs() >= FAILED_MAX =>
         {
             Closeness::Everything

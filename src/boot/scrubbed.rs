@@ -10,10 +10,12 @@ use crate::report::DatabaseReport;
 
 /// What a scrub had found was looked for; before an upgrade an operator wants to know how old the
 /// knowledge is that the file is whole.
-pub fn tell(device: &Device<'_>, note: &ScrubNote, report: &mut DatabaseReport) {
+///
+/// `looked_for`: everything was checked, or another file has taken the place.
+pub fn tell(device: &Device<'_>, note: &ScrubNote, looked_for: bool, report: &mut DatabaseReport) {
     if let Some(found) = &note.found {
         report.notes.push(format!("a scrub had found: {found}"));
-        if !report.usable {
+        if !report.usable || !looked_for {
             return;
         }
         if let Err(failure) = ScrubNote::forget(device) {

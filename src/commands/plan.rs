@@ -14,6 +14,7 @@ use crate::decide::pending::PendingMigration;
 use crate::decide::plan::Plan;
 use crate::decide::replacement::Replacement;
 use crate::device::Device;
+use crate::ops::scrub::ScrubNote;
 use crate::ops::store::RecordStore;
 use crate::report::{LastFailure, SCHEMA};
 
@@ -57,12 +58,23 @@ fn of(device: &Device<'_>, all: &[Device<'_>], with_sql: bool) -> DatabasePlan {
             let last_failure =
                 facts.last_failure.as_ref().map(|failure| LastFailure::of(&name, failure));
             let sql = if with_sql { texts(device, &plan) } else { Vec::new() };
-            DatabasePlan { name, plan: plan_in_words(device, &plan, all), last_failure, sql }
+            let plan = after_a_scrub(device, plan_in_words(device, &plan, all));
+            DatabasePlan { name, plan, last_failure, sql }
         }
         Err(failure) => {
             let plan = wipe_goes_on(device).unwrap_or_else(|| format!("refuse: {failure}"));
             DatabasePlan { name, plan, last_failure: None, sql: Vec::new() }
         }
+    }
+}
+
+/// Whoever only looks has no time for a full check.
+fn after_a_scrub(device: &Device<'_>, plan: String) -> String {
+    match ScrubNote::read(device).ok().and_then(|note| note.found) {
+        Some(found) => {
+            format!("check everything, since a scrub found: {found}; if the rest is whole: {plan}")
+        }
+        None => plan,
     }
 }
 

@@ -52,10 +52,14 @@ pub fn run<'d>(
         return (session.end(&reports), Vec::new());
     }
     let asked = asked(settings, environment, request);
-    let as_at_a_boot = BootRequest::of(Request::Boot);
+    // What holds up the others of its group is tried once more with it; to purge them nobody asked.
+    let beside = match asked.request {
+        Request::Retry | Request::PurgeAndRetry => BootRequest::of(Request::Retry),
+        _ => BootRequest::of(Request::Boot),
+    };
     let members: Vec<Member<'_, 'd>> = devices
         .into_iter()
-        .map(|device| (device, if wanted(&device) { &asked } else { &as_at_a_boot }))
+        .map(|device| (device, if wanted(&device) { &asked } else { &beside }))
         .collect();
     let (reports, pending_report) = session.boot_each(&members);
     (session.end(&reports), pending_report)
@@ -134,7 +138,10 @@ impl<'a> CommandSession<'a> {
                 device.tell(|hooks| hooks.after_database(&report.result()));
             }
             // A loss of one that waits is reported again by the run after which it may be opened.
-            let said = rest.into_iter().zip(&booted).filter(|(_, report)| !report.waits());
+            // Nor is one that ends as not ready: its exit code hides that of the loss.
+            let told =
+                |report: &DatabaseReport| !report.waits() && (report.usable || !report.data_loss);
+            let said = rest.into_iter().zip(&booted).filter(|(_, report)| told(report));
             // What has nothing left to say is done: its lock and its files are closed here.
             pending_report
                 .extend(said.filter_map(|(rest, _)| rest).filter(PendingReport::is_needed));

@@ -119,6 +119,10 @@ fn operation(
 }
 
 fn created(device: &Device<'_>, locked: &Locked, store: &RecordStore) -> Result<String, Failure> {
+    let main = device.disk().stat(&device.files.main);
+    if main.is_ok_and(|main| main.is_none()) && !store.record().held_data {
+        return Ok("there is no database yet, and nothing to copy.".to_owned());
+    }
     let name = create(device, locked, store)?;
     prune(device, store);
     Ok(format!(

@@ -4,14 +4,20 @@
 //! Never removes anything without --yes, and nothing of a database that was not named.
 
 use crate::boot::group::others;
+use crate::boot::look;
 use crate::commands::run::present_tokens;
 use crate::commands::{changes, not_begun, CommandContext, Lines, Printed};
-use crate::device::supervisor::RunFolder;
+use crate::decide::facts::{DatabaseState, Request};
+use crate::decide::plan::Plan;
+use crate::device::disk::{FileKind, Op, Stat};
+use crate::device::supervisor::{place, RunFolder};
 use crate::device::Device;
 use crate::error::called::program;
 use crate::error::exit::{self, gravest};
-use crate::error::Failure;
+use crate::error::{Class, Failure};
 use crate::ops::wipe::{claim, contents, Claimed, Contents};
+
+const OP: Op = Op("wipe");
 
 /// Wipes them, or lists what would go.
 pub fn wipe(context: &CommandContext<'_>, agreed: bool) -> Printed {
@@ -99,6 +105,9 @@ fn wiped(context: &CommandContext<'_>, found: &[(&Device<'_>, Contents)]) -> Pri
             ));
             continue;
         }
+        if let Err(failure) = is_wanted(device) {
+            return not_begun(device, failure);
+        }
         match claim(device) {
             Ok(claimed) => held.push((device, contents, claimed)),
             // One that cannot be wiped keeps the others: nobody wants half a factory reset.
@@ -128,6 +137,32 @@ fn wiped(context: &CommandContext<'_>, found: &[(&Device<'_>, Contents)]) -> Pri
         }
     }
     Printed::outcome(Lines::default(), lines, gravest(exits.into_iter()))
+}
+
+/// What a boot refuses as somebody else's is no database of this product to reset.
+fn is_wanted(device: &Device<'_>) -> Result<(), Failure> {
+    let not_ours =
+        |what: String| Err(Failure::new(Class::NotOurs, OP, what).at(&device.files.main));
+    let named = place(&device.environment.root, &device.settings.path);
+    let is_link = |stat: Stat| stat.kind == FileKind::Symlink;
+    if device.disk().stat(&named).ok().flatten().is_some_and(is_link) {
+        return not_ours(format!(
+            "`path` is a symbolic link, which would lead to nothing afterwards; write {} in it",
+            device.files.main.display()
+        ));
+    }
+    match look(device, Request::Boot) {
+        Ok((facts, Plan::Refuse(_)))
+            if matches!(facts.database, DatabaseState::NoHistory { .. }) && !facts.held_data =>
+        {
+            not_ours(
+                "it has tables of its own and no migration history; correct `path`, or remove \
+                 that file yourself"
+                    .into(),
+            )
+        }
+        _ => Ok(()),
+    }
 }
 
 /// No application may open what goes, nor what goes together with it; and the report tells of what

@@ -2,7 +2,7 @@
 //! Promises: total; the same facts give the same plan.
 //! Never guesses: what is not proven is refused, untouched.
 
-use crate::config::{OnChecksumMismatch, SnapshotPolicy};
+use crate::config::SnapshotPolicy;
 use crate::decide::asked::PURGE_ASKED;
 use crate::decide::damage::{damaged, lost};
 use crate::decide::facts::{Adoption, DatabaseState, EarlierOperation, Facts, Request, Snapshot};
@@ -68,9 +68,11 @@ fn by_state(facts: &Facts, policy: &Policy) -> Plan {
         (DatabaseState::Newer { version, compatible_from, way_back }, _) => {
             newer(facts, policy, *version, *compatible_from, way_back)
         }
-        (DatabaseState::Mismatch { what, text_only }, _) => {
-            mismatch(facts, policy, what, *text_only)
-        }
+        (DatabaseState::Mismatch { what }, _) => refuse(
+            Class::Catalogue,
+            what,
+            "build the firmware with the migrations that this database was made by",
+        ),
         // A migration without its code would be recorded as done.
         (DatabaseState::WithoutCode { what, .. }, _) => refuse(
             Class::Catalogue,
@@ -95,18 +97,6 @@ fn by_state(facts: &Facts, policy: &Policy) -> Plan {
 
 fn not_ours(what: &str) -> Plan {
     refuse(Class::NotOurs, what, "give bootmigrate a plain file of its own in `path`")
-}
-
-fn mismatch(facts: &Facts, policy: &Policy, what: &str, text_only: bool) -> Plan {
-    // The team said that a changed text is not worth a device.
-    if text_only && policy.on_checksum_mismatch == OnChecksumMismatch::Warn {
-        return Plan::Quiet { version: facts.target };
-    }
-    refuse(
-        Class::Catalogue,
-        what,
-        "build the firmware with the migrations that this database was made by",
-    )
 }
 
 /// What an operator asks for whatever stands there.

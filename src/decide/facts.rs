@@ -114,8 +114,6 @@ pub enum DatabaseState {
     Mismatch {
         /// Which rows, in words.
         what: String,
-        /// Only the text of released migrations differs.
-        text_only: bool,
     },
     /// What is to be done asks for Rust code that this binary does not have.
     WithoutCode {
@@ -355,7 +353,8 @@ impl Room {
         let of_file_system =
             (self.total / 100 * FREE_OF_FILE_SYSTEM_PERCENT).min(FREE_OF_FILE_SYSTEM_BYTES_MAX);
         let of_file = self.size / 100 * FREE_OF_FILE_PERCENT;
-        self.size.saturating_add(of_file_system.max(of_file).max(self.asked))
+        let of_a_failure = self.needed.unwrap_or(0);
+        self.size.saturating_add(of_file_system.max(of_file).max(self.asked).max(of_a_failure))
     }
 
     /// A copy fits, after pruning this many bytes of our own.

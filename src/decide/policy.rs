@@ -2,9 +2,7 @@
 //! Promises: a plain copy of the settings that decisions look at; each limit has a name and a why.
 //! Never has a default of its own: `config` has them.
 
-use crate::config::{
-    DatabaseSettings, OnChecksumMismatch, OnFailure, OnNewer, Repair, SnapshotPolicy,
-};
+use crate::config::{DatabaseSettings, OnFailure, OnNewer, Repair, SnapshotPolicy};
 
 /// A migration that failed this often is not tried again by itself: the third time proved that it
 /// was no accident.
@@ -32,8 +30,6 @@ pub struct Policy {
     pub on_damage: Vec<Repair>,
     /// The file is newer: in this order.
     pub on_newer: Vec<OnNewer>,
-    /// A released migration's text differs.
-    pub on_checksum_mismatch: OnChecksumMismatch,
     /// Tables whose rows a purge keeps; `*` for all.
     pub carry_over: Vec<String>,
     /// The snapshot before migrating.
@@ -49,7 +45,6 @@ impl Policy {
             on_failure: settings.on_failure,
             on_damage: settings.on_damage.clone(),
             on_newer: settings.on_newer.clone(),
-            on_checksum_mismatch: settings.on_checksum_mismatch,
             carry_over: settings.carry_over.clone(),
             snapshot: settings.snapshot,
             name: settings.name.clone(),

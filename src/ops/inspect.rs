@@ -277,6 +277,7 @@ fn look(
         return Ok(DatabaseState::NotOurs { what });
     }
     if files.main_is_empty() {
+        seen.facts.held_data |= copies::speak_of_data(device)?;
         return Ok(absent_or_lost(&files, seen.facts.held_data));
     }
     let limit = patience(device, ask);
@@ -403,6 +404,9 @@ fn compare(
         history::compare(device, &history, &|read| read_live(device, &seen.files, read))?;
     // An application that did not find its file has made another, and not yet a table.
     let is_new = !history.recorded && history.malformed.is_none() && history.tables == 0;
+    if is_new {
+        seen.facts.held_data |= copies::speak_of_data(device)?;
+    }
     if is_new && seen.facts.held_data && matches!(database, DatabaseState::Behind { .. }) {
         let what = "the main file has no table, but it held data before".to_owned();
         let page = seen.main.as_ref().map_or(0, |main| page_bytes(&main.header));

@@ -8,7 +8,7 @@
 mod ending;
 
 use crate::catalog::Migration;
-use crate::config::UserVersion;
+use crate::config::{SnapshotPolicy, UserVersion};
 use crate::decide::record::OperationKind;
 use crate::device::disk::Op;
 use crate::device::files::{MainFile, SnapshotName};
@@ -25,7 +25,7 @@ use crate::ops::before::{Before, RunSince};
 use crate::ops::inspect::copies::expendable;
 use crate::ops::inspect::{read_here, Inspection};
 use crate::ops::probe::{in_use, probe};
-use crate::ops::prune::prune;
+use crate::ops::prune::{prune, remove_snapshot};
 use crate::ops::room::{explain, may_write};
 use crate::ops::run::Run;
 use crate::ops::scratch::Scratch;
@@ -170,9 +170,11 @@ fn transaction(
     let Work { main, job, operation, journal, .. } = *work;
     // The snapshot, the check and the commit are shown as steps too.
     progress::expect(job.migrations.len() + usize::from(job.snapshot) + 2);
+    let mut made = None;
     let done: Result<(Option<CopyProof>, Vec<String>), Failure> = (|| {
         let mut before = Before::of(device, &database, OPEN)?;
         let copied = copy(run, work)?;
+        made = copied.as_ref().map(|copied| copied.name.clone());
         device.stop_here(APPLY)?;
         let mut notes = rebuild_stale(device, &database)?;
         apply(device, &mut database, job, operation, &mut before)?;
@@ -200,9 +202,21 @@ fn transaction(
                 // opened on the strength of that.
                 (failure.class, failure.unconfirmed) = (Class::Storage, Some(job.target()));
                 note_unconfirmed(device);
+            } else if failure.class == Class::NoSpace {
+                made.into_iter().for_each(|name| make_room(device, &name));
             }
             Err(failure)
         }
+    }
+}
+
+/// The live file is as the copy has it, and without the copy the next try may have room enough.
+fn make_room(device: &Device<'_>, snapshot: &SnapshotName) {
+    if device.settings.snapshot != SnapshotPolicy::Auto {
+        return;
+    }
+    if let Err(error) = remove_snapshot(device, APPLY, snapshot) {
+        log::warn!("{}: a snapshot could not be removed: {error}.", device.settings.name);
     }
 }
 

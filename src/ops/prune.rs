@@ -1,7 +1,7 @@
 //! Owns what is kept: snapshots and quarantine, by count.
-//! Promises: the newest snapshot stays, with two slots the first since `mark-good`, beside a live
-//! file that no check includes the newest that was checked, and whatever is older than an operation
-//! that lost rows; of quarantine the first, the newest, the newest of an operation that lost rows,
+//! Promises: the newest snapshot stays, with two slots the one that the other slot needs, beside a
+//! live file that no check includes the newest that was checked, and whatever is older than an
+//! operation that lost rows; of quarantine the first, the newest, the newest of an operation that lost rows,
 //! and whatever holds rows whose loss no run has reported.
 //! Never fails a run: what cannot be removed is said, and removed another time.
 
@@ -107,9 +107,9 @@ fn snapshots(
     by_hand: bool,
 ) -> io::Result<()> {
     let names = device.state.list_snapshots(device.disk())?;
-    let since_good = names.iter().filter(|name| name.operation > store.record().good_operation);
-    let first = since_good.map(|name| name.operation).min().filter(|_| device.slots == Slots::Ab);
-    // On trial the newest and the first are kept, whatever is configured for the time after it.
+    let first = before_the_trial(&names, store.record().good_operation)
+        .filter(|_| device.slots == Slots::Ab);
+    // On trial the newest is kept beside it, whatever is configured for the time after.
     let keep_newest = if first.is_some() { 1 } else { device.settings.snapshots_max as usize };
     let mut go: Vec<&SnapshotName> = names
         .iter()
@@ -121,6 +121,14 @@ fn snapshots(
         go.retain(|name| Some(name.operation) != checked);
     }
     go.into_iter().try_for_each(|name| remove_snapshot(device, OP, name))
+}
+
+/// The snapshot that the slot to fall back to needs: of those since `mark-good` the newest of the
+/// version at which the trial began.
+pub fn before_the_trial(names: &[SnapshotName], good_operation: u64) -> Option<u64> {
+    let on_trial = || names.iter().filter(|name| name.operation > good_operation);
+    let first = on_trial().min_by_key(|name| name.operation)?;
+    on_trial().filter(|name| name.version == first.version).map(|name| name.operation).max()
 }
 
 /// The newest snapshot that was checked when it was made, where the live file is too large for a

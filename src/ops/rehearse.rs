@@ -21,8 +21,9 @@ use crate::ops::room::explained;
 use crate::ops::swap::links_are_refused;
 
 const OP: Op = Op("rehearse");
-/// Two slots: what of it is copied, so that the copy has the tries of the live one.
-const RECORD_BYTES_MAX: usize = 8192;
+/// What is copied of the record, whose two slots are that long, and of a scrub's note: the copy has
+/// the tries of the live one, and what there is to look for.
+const FILE_BYTES_MAX: usize = 8192;
 /// Copies of a file into which somebody writes.
 const COPIES_MAX: u32 = 3;
 
@@ -92,12 +93,13 @@ fn fill(
     for made in &folders {
         make_folder_durably(disk, OP, made, 0o700, locked.ownership.ids()).map_err(failed)?;
     }
-    if disk.stat(&device.state.record()).map_err(failed)?.is_some() {
-        let record =
-            read_own_start(disk, OP, &device.state.record(), RECORD_BYTES_MAX).map_err(failed)?;
-        let made =
-            disk.open(OP, &copy.record(), Open::CreateNew { mode: 0o600 }).map_err(failed)?;
-        made.write_at(OP, 0, &record).map_err(failed)?;
+    for (from, to) in [(device.state.record(), copy.record()), (device.state.scrub(), copy.scrub())]
+    {
+        if disk.stat(&from).map_err(failed)?.is_some() {
+            let bytes = read_own_start(disk, OP, &from, FILE_BYTES_MAX).map_err(failed)?;
+            let made = disk.open(OP, &to, Open::CreateNew { mode: 0o600 }).map_err(failed)?;
+            made.write_at(OP, 0, &bytes).map_err(failed)?;
+        }
     }
     for name in device.state.list_snapshots(disk).map_err(failed)? {
         let snapshot = device.state.snapshot(&name);

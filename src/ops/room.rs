@@ -17,9 +17,11 @@ const PROBE: Op = Op("ask the file system for room");
 
 /// A migration that rewrites every page writes the file once more, and once its journal.
 const WRITES_OF_A_MIGRATION: u64 = 2;
-/// Tables that a migration of a small file brings along; and at least this much more must be free
-/// before another try.
+/// Tables that a migration of a small file brings along.
 const LEAST_BYTES: u64 = 1 << 20;
+/// At least this much more must be free before another try: on a small partition with little beside
+/// a small file more may never be.
+const MORE_BYTES: u64 = 1 << 16;
 /// One try needs a copy, a journal, a temporary file and the folder of a replaced database with its
 /// note: fewer free inodes than that.
 const INODES_FEW: u64 = 6;
@@ -73,7 +75,7 @@ pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failur
                 // taken by whatever else lies there: a number that is never reached would keep
                 // every boot from trying again. But more than there was, or each would.
                 let most = space.total.saturating_sub(size) / 8 * 7;
-                let wished = space.available.saturating_add((size / 10).max(LEAST_BYTES));
+                let wished = space.available.saturating_add((size / 10).max(MORE_BYTES));
                 failure = failure.needs(wished.min(most).max(space.available.saturating_add(1)));
             }
         }

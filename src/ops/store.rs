@@ -357,7 +357,8 @@ impl RecordStore {
         operation: u64,
         text: &str,
     ) -> Result<(), Failure> {
-        if self.loss_of(operation).is_some() {
+        // Newer firmware's record has its own losses, and is not this firmware's to write.
+        if self.unknown_format.is_some() || self.loss_of(operation).is_some() {
             return Ok(());
         }
         let mut next = self.record.clone();

@@ -112,6 +112,23 @@ fn what_is_found_is_repaired_by_the_next_boot() {
     }
 }
 
+/// Whoever asks what the next boot will do learns that it looks first.
+#[test]
+fn a_plan_and_a_rehearsal_know_what_a_scrub_found() {
+    let device = TestDevice::booted_at(40).file(("V41__more.sql", "CREATE TABLE more (x);\n"));
+    harm(&device, device.root_page("child").0 + 3, &[0; 4096]);
+    let said = runs(&device, "rehearse", "11");
+    assert!(!said.contains("a scrub had found"), "{said}");
+    runs(&device, "scrub", "17");
+    let plan = runs(&device, "plan", "0");
+    assert!(plan.contains("check everything, since a scrub found: "), "{plan}");
+    let said = runs(&device, "rehearse", "11");
+    assert!(said.contains("of child") && said.contains("  note: a scrub had found: "), "{said}");
+    assert!(note(&device).is_some(), "it was only rehearsed");
+    let said = runs(&device, "run", "11");
+    assert!(said.contains("of child"), "{said}");
+}
+
 /// A scrub reads to the end: the last page as well as the first.
 #[test]
 fn what_is_wrong_on_the_last_page_is_found() {

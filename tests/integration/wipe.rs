@@ -352,3 +352,30 @@ fn nothing_else_begins_while_a_wipe_waits() {
     let said = runs(&device, "run", "0");
     assert!(said.contains("  note: a wipe that was cut off was finished first"), "{said}");
 }
+
+/// Afterwards a link would lead to nothing, and no boot goes on there.
+#[test]
+fn what_no_boot_would_make_anew_is_not_wiped() {
+    let device = TestDevice::booted_at(40);
+    let real = device.home().join("real.db");
+    fs::rename(device.main(), &real).unwrap();
+    std::os::unix::fs::symlink(&real, device.main()).unwrap();
+    runs(&device, "run", "0");
+    let old = oracle::content(&real).unwrap();
+    let said = runs(&device, "wipe --db settings --yes", "16");
+    assert!(said.contains("`path` is a symbolic link") && said.contains("real.db"), "{said}");
+    assert_eq!(oracle::content(&real).unwrap(), old);
+    runs(&device, "run", "0");
+}
+
+#[test]
+fn another_applications_database_is_not_wiped() {
+    let device = TestDevice::empty(40);
+    let sql = "PRAGMA application_id = 77; CREATE TABLE a (x); INSERT INTO a VALUES (1);";
+    rusqlite::Connection::open(device.main()).unwrap().execute_batch(sql).unwrap();
+    let before = fs::read(device.main()).unwrap();
+    runs(&device, "run", "16");
+    let said = runs(&device, "wipe --all --yes", "16");
+    assert!(said.contains("correct `path`"), "{said}");
+    assert_eq!(fs::read(device.main()).unwrap(), before);
+}

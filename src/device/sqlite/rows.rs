@@ -414,7 +414,12 @@ fn free_name(table: &Table, version: i64, taken: &[String]) -> LostTable {
         None => (format!("lost_{}", table.name), version),
     };
     let numbered = (2..=u32::MAX).map(|number| format!("{base}_{number}"));
-    let free = |name: &String| !taken.contains(&name.to_ascii_lowercase());
+    let is_taken = |name: &str| taken.contains(&name.to_ascii_lowercase());
+    // `lost_sensor_2` has the rows of `sensor_2`, where there is such a table.
+    let is_anothers = |name: &str| {
+        *name != base && table.aside_of.is_none() && name.get(LOST.len()..).is_some_and(is_taken)
+    };
+    let free = |name: &String| !is_taken(name) && !is_anothers(name);
     let name = std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base);
     LostTable { name, version }
 }

@@ -7,14 +7,16 @@ use std::io;
 use std::path::Path;
 
 use super::header::{bad_header, counted_bytes};
+use crate::catalog::Migration;
+use crate::config::OnChecksumMismatch;
 use crate::decide::facts::{DatabaseState, Snapshot};
 use crate::device::disk::{read_own_start, read_through, FileKind, Op};
 use crate::device::files::{SnapshotName, HEADER_BYTES};
-use crate::device::history::{self, History};
+use crate::device::history::{self, Applied, History};
 use crate::device::sqlite::findings::Findings;
 use crate::device::{progress, sqlite, Device, LOOK};
 use crate::error::{Class, Failure};
-use crate::ops::prune::{is_older, last_checked, last_loss};
+use crate::ops::prune::{before_the_trial, is_older, last_checked, last_loss};
 use crate::ops::store::RecordStore;
 use crate::ops::trust::Trust;
 use crate::ops::verify::within_budget;
@@ -184,9 +186,13 @@ fn look_at_copy(
 }
 
 /// By version, name and checksum the history is the beginning of this firmware's, or all of it.
+/// Where the owner goes on with a changed text, by version and name.
 pub fn is_beginning(device: &Device<'_>, history: &History) -> bool {
-    let same =
-        history.applied.iter().zip(device.catalog.migrations).all(|(row, ours)| row.is(ours));
+    let any_text = device.settings.on_checksum_mismatch == OnChecksumMismatch::Warn;
+    let is = |(row, ours): (&Applied, &Migration)| {
+        row.is(ours) || any_text && row.version == ours.version && row.name == ours.name
+    };
+    let same = history.applied.iter().zip(device.catalog.migrations).all(is);
     same && history.malformed.is_none() && history.applied.len() <= device.catalog.migrations.len()
 }
 
@@ -206,9 +212,19 @@ pub fn reclaimable(device: &Device<'_>, store: &RecordStore) -> Result<u64, Fail
     Ok(bytes)
 }
 
-/// Snapshots that may go when a new one is about to be made: all, but with two slots the first
-/// since `mark-good`, which is what the slot to fall back to needs, those that may hold rows which
-/// were lost, and of a live file that is too large for its check the newest that was checked.
+/// Copies that are left tell of a database that held data, whatever became of the record.
+///
+/// # Errors
+/// As `readdir`.
+pub fn speak_of_data(device: &Device<'_>) -> Result<bool, Failure> {
+    let failed = |error: io::Error| Failure::io(LOOK, &device.state.quarantine(), &error);
+    let quarantine = device.state.list_quarantine(device.disk()).map_err(failed)?;
+    Ok(!quarantine.is_empty() || list(device)?.iter().any(|name| name.version > 0))
+}
+
+/// Snapshots that may go when a new one is about to be made: all, but with two slots what the slot
+/// to fall back to needs, those that may hold rows which were lost, and of a live file that is too
+/// large for its check the newest that was checked.
 ///
 /// # Errors
 /// As `readdir`.
@@ -219,11 +235,7 @@ pub fn expendable(device: &Device<'_>, store: &RecordStore) -> Result<Vec<Snapsh
         if names.is_empty() { None } else { last_checked(device, &names).map_err(failed)? };
     names.retain(|name| Some(name.operation) != checked);
     if device.slots == crate::config::Slots::Ab {
-        let first = names
-            .iter()
-            .map(|name| name.operation)
-            .filter(|operation| *operation > store.record().good_operation)
-            .min();
+        let first = before_the_trial(&names, store.record().good_operation);
         names.retain(|name| Some(name.operation) != first);
     }
     let loss = last_loss(device, store)

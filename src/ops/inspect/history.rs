@@ -40,7 +40,7 @@ pub fn compare(
     let half_done = match cut_off {
         CutOff::No => None,
         CutOff::Done(version) => Some(version),
-        CutOff::Partly(what) => return Ok(DatabaseState::Mismatch { what, text_only: false }),
+        CutOff::Partly(what) => return Ok(DatabaseState::Mismatch { what }),
     };
     let pending = missing(device.catalog, &history.applied).map(migration).collect();
     Ok(DatabaseState::Behind { version: history.version(), pending, half_done })
@@ -60,7 +60,6 @@ fn without_pending(device: &Device<'_>, history: &History) -> Option<DatabaseSta
     if let Some(what) = &history.malformed {
         return Some(DatabaseState::Mismatch {
             what: format!("the history cannot be read: {what}"),
-            text_only: false,
         });
     }
     if let Some(mismatch) = contradiction(device, history) {
@@ -94,7 +93,7 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<DatabaseState
             }
             Contradiction::Renamed(..) | Contradiction::PassedOver(..) => one.to_string(),
         };
-        return Some(DatabaseState::Mismatch { what, text_only: false });
+        return Some(DatabaseState::Mismatch { what });
     }
     if changed.is_empty() {
         return None;
@@ -102,11 +101,9 @@ fn contradiction(device: &Device<'_>, history: &History) -> Option<DatabaseState
     let what = format!("the text of {} differs from what was applied", changed.join(", "));
     if device.settings.on_checksum_mismatch == OnChecksumMismatch::Warn {
         log::warn!("{}: {what}; on_checksum_mismatch = \"warn\" goes on.", device.settings.name);
-        if history.version() != target {
-            return None;
-        }
+        return None;
     }
-    Some(DatabaseState::Mismatch { what, text_only: true })
+    Some(DatabaseState::Mismatch { what })
 }
 
 /// The oldest schema whose firmware can use this database: said by every newer migration, or

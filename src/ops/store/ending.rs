@@ -65,7 +65,10 @@ impl RecordStore {
             Class::Damaged if operation.kind.replaces() => next.count_failed(&self.fingerprint),
             _ => {}
         }
-        if failure.class == Class::Failed && !token.is_empty() {
+        // A repair in vain would be begun anew at each boot with the word still there.
+        let tried = failure.class == Class::Failed
+            || failure.class == Class::Damaged && operation.kind.replaces();
+        if tried && !token.is_empty() {
             next.remember_token(&token);
         }
         if failure.class == Class::NoSpace {
