@@ -1,8 +1,8 @@
 //! Owns what is kept: snapshots and quarantine, by count.
 //! Promises: the newest snapshot stays, with two slots the one that the other slot needs, beside a
 //! live file that no check includes the newest that was checked, and whatever is older than an
-//! operation that lost rows; of quarantine the first, the newest, the newest of an operation that lost rows,
-//! and whatever holds rows whose loss no run has reported.
+//! operation that lost rows; of quarantine the first, the newest, the newest of an operation that
+//! lost rows, and whatever holds rows whose loss no run has reported.
 //! Never fails a run: what cannot be removed is said, and removed another time.
 
 use std::io;

@@ -1,7 +1,7 @@
 //! Owns the tests of an operator's word that meets something else: damage, a group, a loss that
 //! waits, a repair in vain.
-//! Promises: what was lost is compared with the rows that plain SQLite wrote; words are given at the
-//! console and on the kernel's command line.
+//! Promises: what was lost is compared with the rows that plain SQLite wrote; words are given at
+//! the console and on the kernel's command line.
 //! Never lets a word hide what was known before it.
 
 use std::fs;
@@ -81,8 +81,7 @@ fn a_retry_of_one_member_frees_the_group() {
             let (all, _) = calls(&device.duplicate(), &["run"]);
             let last = all
                 .iter()
-                .filter(|call| call.name.starts_with("openat") && call.line.contains("-journal"))
-                .next_back()
+                .rfind(|call| call.name.starts_with("openat") && call.line.contains("-journal"))
                 .unwrap();
             let kill = |pid| kill_process(pid, Signal::KILL).unwrap();
             assert_eq!(stopped_after(&device, &["run"], last, kill).exit, "signal 9");

@@ -159,8 +159,8 @@ fn compare_salvage(wanted: &ByNumber) -> anyhow::Result<ExitCode> {
     let tally = salvage::sum(parts);
     match wanted.json {
         true => println!("{}", serde_json::to_string(&tally)?),
-        false => print!(
-            "{tally}seed {}, {} workers, {:.0} s\n",
+        false => println!(
+            "{tally}seed {}, {} workers, {:.0} s",
             wanted.seed, wanted.workers, tally.seconds
         ),
     }

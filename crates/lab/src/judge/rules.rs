@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dump::{Album, Stands};
 use crate::finding::{bad, Bad};
-use crate::real_files::{below, look};
+use crate::real_files::{below, bytes, look};
 use crate::scenario::Old;
 use crate::sim::State;
 
@@ -72,7 +72,7 @@ impl Observed for RealFiles<'_> {
     }
 
     fn read(&self, path: &str) -> Option<Vec<u8>> {
-        fs::read(self.0.join(path)).ok()
+        bytes(&self.0.join(path))
     }
 
     fn stands(&mut self, path: &str) -> Stands {
