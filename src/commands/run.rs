@@ -52,9 +52,12 @@ pub fn run<'d>(
         return (session.end(&reports), Vec::new());
     }
     let asked = asked(settings, environment, request);
-    // What holds up the others of its group is tried once more with it; to purge them nobody asked.
+    // What holds up the others of its group is tried once more with it, where an operator is there;
+    // to purge them nobody asked. A word that stays would do so at each boot.
     let beside = match asked.request {
-        Request::Retry | Request::PurgeAndRetry => BootRequest::of(Request::Retry),
+        Request::Retry | Request::PurgeAndRetry if asked.token.is_empty() => {
+            BootRequest::of(Request::Retry)
+        }
         _ => BootRequest::of(Request::Boot),
     };
     let members: Vec<Member<'_, 'd>> = devices
