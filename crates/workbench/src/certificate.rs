@@ -15,7 +15,7 @@ use bootmigrate_build::{Database, Product};
 
 use crate::cli::{Certificate, Format, Lint, PowerCuts};
 use crate::lint::{self, Finding};
-use crate::power_cuts::{self, last_start, Report};
+use crate::power_cuts::{self, last_start, Judged, Report};
 use crate::{product, schema};
 use measured::Measured;
 
@@ -94,11 +94,20 @@ fn change<'a>(
     findings: &'a [Finding],
 ) -> Result<Change<'a>> {
     let (from, to) = (last_start(database, None)?, product::newest(database));
+    let judged = || cuts.upgrades.iter().filter(|one| one.database == database.name);
+    let is_ours = |one: &Judged| one.fingerprint == power_cuts::fingerprint(database);
     let cuts = match cuts.by_database().get(database.name.as_str()) {
         Some((of, ..)) if *of != to => {
             bail!(
                 "the power cuts are of {} at version {of}, and it is at {to}; run `power-cuts \
                  --json` again",
+                database.name
+            )
+        }
+        Some(_) if !judged().all(is_ours) || !judged().any(|one| one.from == from) => {
+            bail!(
+                "the power cuts of {} are of other files, or of another upgrade than from version \
+                 {from}; run `power-cuts --json` again",
                 database.name
             )
         }

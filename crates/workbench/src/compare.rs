@@ -4,7 +4,7 @@
 //! none; all times of this run are the same.
 //! Never compares the history or bootmigrate's own tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bootmigrate_model::lex::quote;
 use rusqlite::Connection;
@@ -26,7 +26,7 @@ pub fn rows(connection: &Connection, model: &Model, began: i64) -> rusqlite::Res
         names.sort_by_key(|name| name.to_ascii_lowercase());
         let parts: Vec<String> = names
             .iter()
-            .map(|name| format!("'{}=' || quote({})", name.replace('\'', "''"), quote(name)))
+            .map(|name| format!("'{}=' || {}", name.replace('\'', "''"), literal(name)))
             .collect();
         let sql = format!("SELECT {} FROM {}", parts.join(" || ', ' || "), quote(&table.name));
         let mut statement = connection.prepare(&sql)?;
@@ -38,6 +38,16 @@ pub fn rows(connection: &Connection, model: &Model, began: i64) -> rusqlite::Res
         all.insert(table.name.to_ascii_lowercase(), found);
     }
     Ok(all)
+}
+
+/// An expression that gives a column's value as SQL writes it. `quote` ends a text at its first
+/// NUL.
+pub fn literal(column: &str) -> String {
+    format!(
+        "CASE WHEN typeof({0}) = 'text' AND instr({0}, char(0)) > 0 THEN 'CAST(x''' || \
+         hex(CAST({0} AS BLOB)) || ''' AS TEXT)' ELSE quote({0}) END",
+        quote(column)
+    )
 }
 
 /// Where two sets of rows differ: a sentence a table, with the first row that only one has.
@@ -69,12 +79,12 @@ pub fn differences(one: &Rows, other: &Rows, names: [&str; 2]) -> Vec<String> {
 }
 
 /// Tables with fewer rows than before. A table that is gone has lost them, unless one that is new
-/// has as many.
+/// has each of them, as far as both have the same columns.
 pub fn lost(before: &Rows, after: &Rows) -> Vec<String> {
-    let mut new: Vec<usize> = after
+    let mut new: Vec<&[String]> = after
         .iter()
         .filter(|(table, _)| !before.contains_key(*table))
-        .map(|(_, rows)| rows.len())
+        .map(|(_, rows)| rows.as_slice())
         .collect();
     let mut sentences = Vec::new();
     for (table, rows) in before.iter().filter(|(_, rows)| !rows.is_empty()) {
@@ -83,13 +93,33 @@ pub fn lost(before: &Rows, after: &Rows) -> Vec<String> {
             Some(now) => {
                 sentences.push(format!("{table} had {} rows, and has {}", rows.len(), now.len()))
             }
-            None => match new.iter().position(|count| *count >= rows.len()) {
+            None => match new.iter().position(|now| stand_for(now, rows)) {
                 Some(place) => drop(new.swap_remove(place)),
                 None => sentences.push(format!("{table} had {} rows, and is gone", rows.len())),
             },
         }
     }
     sentences
+}
+
+/// As many rows; and where most columns have kept their names, the same values in them.
+fn stand_for(now: &[String], rows: &[String]) -> bool {
+    let names = |rows: &[String]| -> BTreeSet<String> {
+        let parts = rows.first().map_or("", String::as_str).split(", ");
+        parts.filter_map(|part| Some(part.split_once('=')?.0.to_owned())).collect()
+    };
+    let (here, there) = (names(rows), names(now));
+    let common: BTreeSet<&String> = here.intersection(&there).collect();
+    let shared = |row: &String| -> Vec<String> {
+        let is_common = |part: &&str| {
+            part.split_once('=').is_some_and(|(name, _)| common.contains(&name.to_owned()))
+        };
+        row.split(", ").filter(is_common).map(str::to_owned).collect()
+    };
+    let kept: BTreeSet<Vec<String>> = now.iter().map(shared).collect();
+    let has_each = || rows.iter().all(|row| kept.contains(&shared(row)));
+    // Names that say nothing: nobody can tell, and numbers have to do.
+    now.len() >= rows.len() && (here.is_empty() || common.len() * 2 > here.len() && has_each())
 }
 
 /// What SQLite finds in the file.
@@ -113,6 +143,7 @@ pub fn faults(connection: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -137,6 +168,26 @@ mod tests {
             Vec::<String>::new()
         );
         assert_eq!(lost(&before, &of(&[("b", &["1"])])), ["a had 2 rows, and is gone"]);
+    }
+
+    /// A list that is new, with more rows and numbers of the same name, is another table.
+    #[test]
+    fn a_new_table_stands_for_an_old_one_by_its_rows() {
+        let before = of(&[("note", &["body='a', id=1", "body='b', id=2"])]);
+        let country = of(&[("country", &["id=1, name='x'", "id=2, name='y'", "id=3, name='z'"])]);
+        assert_eq!(lost(&before, &country), ["note had 2 rows, and is gone"]);
+        let renamed = of(&[("memo", &["body='a', id=1, seen=0", "body='b', id=2, seen=0"])]);
+        assert_eq!(lost(&before, &renamed), Vec::<String>::new());
+        let other = of(&[("memo", &["body='a', id=1", "body='c', id=2"])]);
+        assert_eq!(lost(&before, &other), ["note had 2 rows, and is gone"]);
+    }
+
+    #[test]
+    fn a_text_does_not_end_at_its_first_nul() {
+        let connection = Connection::open_in_memory().unwrap();
+        let sql = format!("SELECT {} FROM (SELECT 'x' || char(0) || 'y' AS a)", literal("a"));
+        let text: String = connection.query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(text, "CAST(x'780079' AS TEXT)");
     }
 
     #[test]

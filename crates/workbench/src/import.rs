@@ -44,6 +44,14 @@ pub fn import(folder: &Path, request: &Import) -> Result<bool> {
     }
     let place = folder.join(&request.db);
     fs::create_dir_all(&place).with_context(|| format!("{} cannot be made", place.display()))?;
+    // A device that has run it is at a version that nothing here would have.
+    if let Some(one) = all.last().filter(|one| !has_statement(&one.up)) {
+        bail!(
+            "{from} has no statement in version {}, its newest; write one into it, such as \
+             `SELECT 1;`, and import again",
+            one.version
+        );
+    }
     let word = request.from.word();
     configure(
         folder,
@@ -114,8 +122,16 @@ fn read(tool: Tool, path: &Path) -> Result<Option<Found>> {
             (file.trim_end_matches(".sql").to_owned(), text(path)?, String::new())
         }
         Tool::Dbmate | Tool::Goose if file.ends_with(".sql") => {
-            let (up, down) = halves(tool, &text(path)?);
+            let (up, down) =
+                halves(tool, &text(path)?).with_context(|| path.display().to_string())?;
             (file.trim_end_matches(".sql").to_owned(), up, down)
+        }
+        Tool::Goose
+            if file.ends_with(".go")
+                && !file.ends_with("_test.go")
+                && file.starts_with(|letter: char| letter.is_ascii_digit()) =>
+        {
+            bail!("{}: a migration in Go; write what it does in SQL, in its place", path.display())
         }
         _ => return Ok(None),
     };
@@ -130,32 +146,42 @@ fn read(tool: Tool, path: &Path) -> Result<Option<Found>> {
 
 /// What stands behind the mark of the way there, and behind that of the way back. The tool's own
 /// lines go; what runs without a transaction says so as bootmigrate reads it.
-fn halves(tool: Tool, text: &str) -> (String, String) {
-    let (mark, there, back) = match tool {
-        Tool::Dbmate => ("migrate:", "up", "down"),
-        _ => ("+goose ", "Up", "Down"),
+///
+/// # Errors
+/// No mark of the way there: the tool would refuse the file.
+fn halves(tool: Tool, text: &str) -> Result<(String, String)> {
+    let mark = match tool {
+        Tool::Dbmate => "migrate:",
+        _ => "+goose ",
     };
+    let mut marked = false;
     let (mut halves, mut is_back) = ([String::new(), String::new()], false);
     let mut alone = false;
     for line in text.split_inclusive('\n') {
         let words = line.trim().strip_prefix("--").map(str::trim);
         if let Some(words) = words.and_then(|words| words.strip_prefix(mark)) {
-            let word = words.split(' ').next().unwrap_or_default();
-            if word == there || word == back {
-                is_back = word == back;
+            // goose takes its words in any case.
+            let words = words.to_ascii_lowercase();
+            match words.split(' ').next().unwrap_or_default() {
+                "up" => (marked, is_back) = (true, false),
+                "down" => is_back = true,
+                _ => {}
             }
-            alone |= words.contains("transaction:false") || words.starts_with("NO TRANSACTION");
+            alone |= words.contains("transaction:false") || words.starts_with("no transaction");
         } else if let Some(half) = halves.get_mut(usize::from(is_back)) {
             half.push_str(line);
         }
     }
+    if !marked {
+        bail!("there is no `-- {mark}up` in it");
+    }
     let [up, down] = halves.map(|half| half.trim_matches('\n').to_owned() + "\n");
-    (if alone { format!("-- bootmigrate: no-transaction\n{up}") } else { up }, down)
+    Ok((if alone { format!("-- bootmigrate: no-transaction\n{up}") } else { up }, down))
 }
 
 /// Without the statements that are left out of the way there, too: transaction words, and PRAGMAs
 /// such as `foreign_keys`.
-fn without_frame(sql: &str) -> String {
+pub fn without_frame(sql: &str) -> String {
     let lexed = lex(sql);
     let (mut kept, mut rest) = (String::new(), sql);
     for statement in statements(&lexed.tokens).0 {
@@ -185,6 +211,7 @@ fn has_statement(sql: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -201,10 +228,15 @@ mod tests {
                  StatementEnd\n-- +goose Down\nDROP TABLE a;\n",
             ),
         ] {
-            let found = halves(tool, text);
+            let found = halves(tool, text).unwrap();
             assert_eq!(found, ("CREATE TABLE a (b);\n".into(), "DROP TABLE a;\n".into()));
         }
-        let (up, down) = halves(Tool::Dbmate, "-- migrate:up transaction:false\nVACUUM;\n");
+        let small = "-- +goose up\nCREATE TABLE a (b);\n-- +goose down\nDROP TABLE a;\n";
+        let found = halves(Tool::Goose, small).unwrap();
+        assert_eq!(found, ("CREATE TABLE a (b);\n".into(), "DROP TABLE a;\n".into()));
+        assert!(halves(Tool::Goose, "CREATE TABLE a (b);\n").is_err());
+        let alone = halves(Tool::Dbmate, "-- migrate:up transaction:false\nVACUUM;\n");
+        let (up, down) = alone.unwrap();
         assert_eq!(up, "-- bootmigrate: no-transaction\nVACUUM;\n");
         assert!(!has_statement(&down) && !has_statement("-- nothing;\n;"));
     }

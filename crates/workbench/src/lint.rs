@@ -6,7 +6,7 @@ mod case;
 mod formats;
 mod rules;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use bootmigrate_build::{Database, Migration, Problem, Product};
@@ -42,7 +42,7 @@ pub fn lint(folder: &Path, request: &Lint) -> Result<bool> {
         print!("{}", formats::list());
         return Ok(true);
     }
-    let findings = match bootmigrate_build::read(folder) {
+    let mut findings = match bootmigrate_build::read(folder) {
         Ok(product) => all(&product, request)?,
         Err(problems) => {
             let mut findings: Vec<Finding> =
@@ -51,6 +51,12 @@ pub fn lint(folder: &Path, request: &Lint) -> Result<bool> {
             findings
         }
     };
+    if request.format != Format::Text {
+        let parent = parent(folder);
+        findings.iter_mut().for_each(|finding| {
+            finding.file = parent.join(&finding.file).to_string_lossy().into_owned();
+        });
+    }
     let text = match request.format {
         Format::Text => formats::text(&findings),
         Format::Json => formats::json(&findings),
@@ -60,6 +66,13 @@ pub fn lint(folder: &Path, request: &Lint) -> Result<bool> {
     };
     print!("{text}");
     Ok(findings.is_empty())
+}
+
+/// What a file's path begins with for whoever stands in this folder, as CI does in a repository.
+fn parent(folder: &Path) -> PathBuf {
+    let parent = folder.parent().unwrap_or(Path::new(""));
+    let here = std::env::current_dir().unwrap_or_default();
+    parent.strip_prefix(here).unwrap_or(parent).to_path_buf()
 }
 
 /// Every finding that no file allows.

@@ -11,10 +11,11 @@ use std::path::Path;
 
 use anyhow::{bail, Context as _, Result};
 use bootmigrate_build::config::DatabaseSettings;
-use bootmigrate_build::Product;
+use bootmigrate_build::{Database, Product};
 use bootmigrate_lab::own::{Own, Start};
 use bootmigrate_lab::power_cuts::{replay, sweep, Extent};
 use bootmigrate_lab::scenario::Scenario;
+use bootmigrate_lab::sim::hash::Hash128;
 use bootmigrate_lab::sim::lying::{self, Flaw};
 use rayon::prelude::*;
 use rusqlite::Connection;
@@ -72,7 +73,24 @@ pub fn judged(folder: &Path, request: &PowerCuts) -> Result<Report> {
             .map(|job| jobs::by_itself(folder, request, job))
             .collect::<Result<Vec<Judged>>>()
     });
-    Ok(Report::new(judged?))
+    let mut judged = judged?;
+    for database in product::databases(&product, request.db.as_deref())? {
+        let of_it = judged.iter_mut().filter(|one| one.database == database.name);
+        of_it.for_each(|one| one.fingerprint = fingerprint(database));
+    }
+    Ok(Report::new(judged))
+}
+
+/// Another one for every other text of a migration, or of a way back.
+pub fn fingerprint(database: &Database) -> String {
+    let mut text = String::new();
+    for one in &database.migrations {
+        let down = one.down.as_deref().unwrap_or_default();
+        text.push_str(&format!("{} {} {} {}\n", one.version, one.name, one.sql.len(), down.len()));
+        text.push_str(&one.sql);
+        text.push_str(down);
+    }
+    format!("{:032x}", Hash128::of(text.as_bytes()))
 }
 
 /// A worker: one job, its answer as JSON.

@@ -108,6 +108,9 @@ fn run(migrations: &Path, request: &RehearseRun, output: &Output) -> Result<Vec<
     }
     let rehearsal = Rehearsal::new(&product, migrations, request)?;
     let mut items = items(&product, &request.folder, &request.listing, request.db.as_deref())?;
+    if items.is_empty() {
+        bail!("no field database was found, so nothing would be rehearsed");
+    }
     if let Some((part, of)) = request.shard {
         items = items
             .into_iter()

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{bail, Context as _, Result};
 use bootmigrate_model::lex::{lex, quote, TokenKind};
 use rusqlite::functions::FunctionFlags;
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::Connection;
 
 use crate::cli::Sanitize;
@@ -162,7 +162,11 @@ fn disguises(connection: &Connection, seed: Option<u64>, words: BTreeSet<String>
         1,
         FunctionFlags::SQLITE_UTF8,
         move |context| {
-            let value: Value = context.get(0)?;
+            let value = match context.get_raw(0) {
+                // Whatever they are, no application reads them as they were.
+                ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+                _ => context.get(0)?,
+            };
             Ok(disguise.lock().unwrap_or_else(PoisonError::into_inner).of(value))
         },
     )?;

@@ -13,7 +13,7 @@ use bootmigrate::testing::Device;
 use bootmigrate::Migrator;
 use bootmigrate_build::config::DatabaseSettings;
 use bootmigrate_build::{Database, Product};
-use bootmigrate_model::lex::quote;
+use bootmigrate_model::lex::{lex, quote, TokenKind};
 use rusqlite::Connection;
 
 use crate::cli::Squash;
@@ -130,7 +130,7 @@ fn text(chain: &Place, settings: &DatabaseSettings, version: i64) -> Result<Stri
     old.settings.iter().for_each(|setting| text.push_str(&format!("{setting};\n")));
     text.push_str("PRAGMA foreign_keys = OFF;\nBEGIN;\n");
     for table in &old.tables {
-        text.push_str(&format!("{};\n", table.sql));
+        text.push_str(&ended(&table.sql));
     }
     for table in &old.tables {
         let is_date = |column: &str| {
@@ -140,7 +140,7 @@ fn text(chain: &Place, settings: &DatabaseSettings, version: i64) -> Result<Stri
             if is_date(column) {
                 format!("'''{APPLIED_ON}'''")
             } else {
-                format!("quote({})", quote(column))
+                compare::literal(column)
             }
         };
         let values = table.columns.iter().map(value).collect::<Vec<_>>().join(" || ', ' || ");
@@ -163,9 +163,15 @@ fn text(chain: &Place, settings: &DatabaseSettings, version: i64) -> Result<Stri
             text.push_str(&format!("INSERT INTO sqlite_sequence (name, seq) VALUES ({});\n", row?));
         }
     }
-    old.rest.iter().for_each(|sql| text.push_str(&format!("{sql};\n")));
+    old.rest.iter().for_each(|sql| text.push_str(&ended(sql)));
     text.push_str("COMMIT;\n");
     Ok(text)
+}
+
+/// A statement with its end, which a comment at the end of a stored text would hide.
+fn ended(sql: &str) -> String {
+    let comment = lex(sql).tokens.last().is_some_and(|token| token.kind == TokenKind::LineComment);
+    format!("{sql}{};\n", if comment { "\n" } else { "" })
 }
 
 /// Made from the file, it is what the chain makes, and the newest firmware boots it, adds what is

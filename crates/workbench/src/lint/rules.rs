@@ -3,6 +3,7 @@
 //! Never looks at a file: each rule's function does.
 
 mod lost;
+mod repeatable;
 mod statements;
 mod tables;
 mod trial;
@@ -204,7 +205,7 @@ pub const RULES: &[Rule] = &[
     rule(
         "BM029",
         "not-repeatable",
-        statements::not_repeatable,
+        repeatable::not_repeatable,
         "after a power cut, a way back or a purge the same migration leaves other rows",
         "a constant, or NULL, for rows that are there",
     ),

@@ -37,6 +37,9 @@ pub struct Judged {
     /// Instants from which a device does not end well.
     pub bad: u64,
     pub first: Vec<Unsafe>,
+    /// Of the migrations that were judged, their text and ways back.
+    #[serde(default)]
+    pub fingerprint: String,
     /// Why it could not be judged.
     pub not_judged: Option<String>,
 }
@@ -60,6 +63,7 @@ impl Judged {
             second: tally.counted("second cuts"),
             bad: tally.bad,
             first: tally.findings.into_iter().map(unsafe_at).collect(),
+            fingerprint: String::new(),
             not_judged: None,
         }
     }

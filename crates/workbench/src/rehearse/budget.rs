@@ -64,6 +64,13 @@ impl Budget {
                 .filter(|max| lost > *max)
                 .map(|max| format!("rows_lost_max = {max}, and {lost} rows are lost")),
         );
+        let unpredicted = records.iter().filter(|record| record.predicted_ms.is_none()).count();
+        if self.predicted_ms_max.is_some() && unpredicted > 0 {
+            lines.push(format!(
+                "predicted_ms_max: no time was predicted for {unpredicted} of {}; write --factors",
+                records.len()
+            ));
+        }
         let mut worst = |name: &str, max: Option<f64>, of: &dyn Fn(&Record) -> f64| {
             let over = records.iter().filter(|record| max.is_some_and(|max| of(record) > max));
             let (over, count) =

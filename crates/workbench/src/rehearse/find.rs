@@ -3,6 +3,7 @@
 //! Never opens a file for writing.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ pub struct Item {
 pub fn find(product: &Product, folder: &Path, only: Option<&str>) -> Result<Vec<Item>> {
     let mut paths = Vec::new();
     if folder.is_dir() {
-        walk(folder, &mut paths)?;
+        walk(product, folder, &mut paths)?;
     } else {
         paths.push(folder.to_path_buf());
     }
@@ -74,7 +75,8 @@ pub fn listed(product: &Product, listing: &Path, only: Option<&str>) -> Result<V
     Ok(main.map(item).collect())
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+fn walk(product: &Product, folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let databases = &product.settings.databases;
     for entry in
         fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?
     {
@@ -82,9 +84,14 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
         let (path, kind) = (entry.path(), entry.file_type()?);
         let name = entry.file_name().to_string_lossy().into_owned();
         if kind.is_dir() && !name.starts_with('.') {
-            walk(&path, found)?;
-        } else if kind.is_file() && !name.starts_with('.') && is_database(&path, &name) {
-            found.push(path);
+            walk(product, &path, found)?;
+        } else if !name.starts_with('.') && path.is_file() {
+            // One with such a name is the database, however it begins.
+            let is_named = |file: &OsStr| file.to_string_lossy() == name;
+            let named = databases.iter().any(|one| one.path.file_name().is_some_and(is_named));
+            if named || is_database(&path, &name) {
+                found.push(path);
+            }
         }
     }
     Ok(())

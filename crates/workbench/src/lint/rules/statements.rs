@@ -121,43 +121,6 @@ pub fn if_exists(case: &Case<'_>) -> Vec<Hit> {
     })
 }
 
-pub fn not_repeatable(case: &Case<'_>) -> Vec<Hit> {
-    let mut hits = Vec::new();
-    for statement in case
-        .up
-        .statements
-        .iter()
-        .filter(|statement| inserts(statement).is_some() || changes(statement).is_some())
-    {
-        for (place, token) in statement.tokens.iter().enumerate() {
-            let calls = statement.token(place + 1).is_some_and(|next| next.kind == TokenKind::Open);
-            let clock = ["CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_TIME"]
-                .iter()
-                .any(|word| token.is(word));
-            let random = calls && (token.is("random") || token.is("randomblob"));
-            let is_now = token.kind == TokenKind::Text
-                && bare(token).eq_ignore_ascii_case("now")
-                && calls_date(statement, place);
-            if clock || random || is_now {
-                hits.push(Hit::at(
-                    token,
-                    format!("{} has another value on each device and at each try", token.text),
-                ));
-            }
-        }
-    }
-    hits
-}
-
-/// Is this text an argument of a function of dates?
-fn calls_date(statement: &Statement<'_>, place: usize) -> bool {
-    let functions = ["date", "time", "datetime", "julianday", "unixepoch", "strftime", "timediff"];
-    let before = statement.tokens.iter().take(place).rev();
-    before
-        .take_while(|token| token.kind != TokenKind::Close)
-        .any(|token| functions.iter().any(|name| token.is(name)))
-}
-
 /// Asks SQLite, once with and once without its old habit.
 pub fn text_in_double_quotes(case: &Case<'_>) -> Vec<Hit> {
     let mut hits = Vec::new();
@@ -173,8 +136,16 @@ pub fn text_in_double_quotes(case: &Case<'_>) -> Vec<Hit> {
             .iter()
             .any(|token| token.kind == TokenKind::Quoted && token.text.starts_with('"'))
         {
-            let refused = habit(false).is_ok().then(|| connection.prepare(text).err()).flatten();
-            let taken = habit(true).is_ok() && connection.prepare(text).is_ok();
+            // Of a view SQLite looks at no column before it is read.
+            let begins = statement.tokens.iter().position(|token| token.is("AS"));
+            let select =
+                begins.filter(|_| created(statement, "VIEW").is_some()).and_then(|place| {
+                    let first = statement.token(place + 1)?.text.as_ptr() as usize;
+                    text.get(first.checked_sub(text.as_ptr() as usize)?..)
+                });
+            let asked = select.unwrap_or(text);
+            let refused = habit(false).is_ok().then(|| connection.prepare(asked).err()).flatten();
+            let taken = habit(true).is_ok() && connection.prepare(asked).is_ok();
             let words =
                 refused.map(|error| error.to_string()).filter(|_| taken).unwrap_or_default();
             let meant =

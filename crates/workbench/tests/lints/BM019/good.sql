@@ -16,7 +16,7 @@ CREATE TRIGGER sensor_label AFTER INSERT ON sensor WHEN new.label = '' BEGIN
     UPDATE sensor SET label = NULL WHERE id = new.id;
 END;
 
-CREATE TABLE card_new (id INTEGER PRIMARY KEY, code TEXT NOT NULL COLLATE NOCASE);
+CREATE TABLE card_new (id INTEGER PRIMARY KEY, code TEXT NOT NULL);
 INSERT INTO card_new (id, code) SELECT id, code FROM card;
 DROP TABLE card;
 ALTER TABLE card_new RENAME TO card;
