@@ -94,6 +94,31 @@ fn broken(root: &Path, file: &Path) -> Vec<String> {
     found
 }
 
+/// Folders of this repository that a path in a document may begin with.
+const NAMED: [&str; 7] =
+    ["src/", "crates/", "tests/", "scripts/", "packaging/", "docs/", "examples/"];
+
+/// Paths in backticks that name no file, a line each. One with a sign that no path has is a pattern
+/// or an example. The changelog names what has moved since.
+fn missing(root: &Path, file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(root.join(file)).unwrap();
+    let mut found = Vec::new();
+    for (number, line) in prose(&text) {
+        let words = line.split('`').skip(1).step_by(2);
+        let is_path = |word: &&str| {
+            NAMED.iter().any(|folder| word.starts_with(folder))
+                && !word.contains("/NN-")
+                && word
+                    .chars()
+                    .all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter))
+        };
+        for word in words.filter(is_path).filter(|word| !root.join(word).exists()) {
+            found.push(format!("{}:{number}: there is no {word}", file.display()));
+        }
+    }
+    found
+}
+
 fn documents(root: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = FILES.iter().map(PathBuf::from).collect();
     for entry in fs::read_dir(root.join(FOLDER)).unwrap() {
@@ -111,6 +136,48 @@ fn every_link_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let broken: Vec<String> = documents(root).iter().flat_map(|file| broken(root, file)).collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_path_names_a_file() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = documents(root).into_iter().filter(|file| !file.ends_with("CHANGELOG.md"));
+    let missing: Vec<String> = files.flat_map(|file| missing(root, &file)).collect();
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn a_path_that_names_nothing_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("src")).unwrap();
+    let page = "In `src/` is `src/nothing.rs`, and `src/V….rs`, `src/*.rs` are patterns.\n";
+    fs::write(folder.path().join("page.md"), page).unwrap();
+    let found = missing(folder.path(), Path::new("page.md"));
+    assert_eq!(found, ["page.md:1: there is no src/nothing.rs"]);
+}
+
+/// `docs/configuration.md` has a row for each key that `crates/model` knows.
+#[test]
+fn every_key_has_its_row() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let (keys, table) = (read("crates/model/src/config/keys.rs"), read("docs/configuration.md"));
+    let begins = ["known(", "of_the_image("];
+    let named = |begin: &str| -> Vec<&str> {
+        let after = keys.split(begin).skip(1).map(str::trim_start);
+        after.filter_map(|rest| rest.strip_prefix('"')?.split('"').next()).collect()
+    };
+    let mut names: Vec<&str> = begins.into_iter().flat_map(named).collect();
+    // What the tables are below.
+    names.retain(|name| *name != "databases");
+    assert!(names.len() > 30, "{names:?}");
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| `")).collect();
+    let has_row = |name: &&str| {
+        rows.iter()
+            .any(|row| row.contains(&format!("`{name}`")) || row.contains(&format!("{name} =")))
+    };
+    let without: Vec<&&str> = names.iter().filter(|name| !has_row(name)).collect();
+    assert!(without.is_empty(), "{without:?}");
 }
 
 /// The book has every page of the folder, and each once.

@@ -59,10 +59,8 @@ fn the_quick_start_and_the_library_example_work_as_written() {
     let database =
         rusqlite::Connection::open(at("gateway/device/var/lib/settings/settings.db")).unwrap();
     database.execute("INSERT INTO wifi (ssid) VALUES ('attic')", []).unwrap();
-    // The library example boots the same device. It has no `root`: the folder is given to it here.
+    // The library example boots the same device.
     let example = block("It runs what the unit runs, and reports instead of exiting:\n\n```rust\n");
-    let example = example
-        .replace("Migrator::new(embedded!())", "Migrator::new(embedded!()).root(\"device\")");
     fs::write(at("gateway/src/main.rs"), example).unwrap();
     let output = run("cargo run --quiet", &at("gateway"));
     let told = String::from_utf8_lossy(&output.stderr);

@@ -73,7 +73,7 @@ fn assemble(folder: &Folder, said: &mut Messages) -> Option<Product> {
     let lock = Lock::read(folder, &mut said.problems);
     if !lock.exists() {
         let sentence = "there is none, so nothing counts as released yet; \
-                        `bootmigrate_build::lock` writes it, with the first release";
+                        `bootmigrate-workbench lock` writes it, with the first release";
         said.warnings.push(Problem::whole(&format!("{}/{LOCK}", folder.label), sentence));
     }
     lock.folders_gone(folder, &mut said.problems);

@@ -122,7 +122,7 @@ const NAMES: &[Case] = &[
         &[("settings/README.md", "Notes."), ("NOTES.md", "Notes.")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     ),
 ];
 
@@ -164,7 +164,7 @@ fn versions() {
         &[("settings/data/V1__x.sql", "SELECT 1;")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     );
     check(
         &[("settings/data/V1__x.sql", "SELECT 1;"), ("settings/data/V1__y.sql", "SELECT 1;")],
@@ -224,7 +224,7 @@ fn contents() {
         &[("settings/V2__x.sql", "SELECT 1;\r\nSELECT 2;\r\n")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     );
 }
 
@@ -251,7 +251,7 @@ fn transactions_and_files() {
         &[("settings/V2__x.sql", "SAVEPOINT a; ROLLBACK TO a; RELEASE a;")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     );
     check(
         &[("settings/V2__x.sql", "INSERT OR ROLLBACK INTO a VALUES (1);")],
@@ -279,7 +279,7 @@ fn transactions_and_files() {
         )],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     );
     check(
         &[("settings/V2__x.sql", "-- bootmigrate: no-transaction\nVACUUM INTO 'x.db';\n")],
@@ -341,7 +341,7 @@ const PRAGMAS: &[Case] = &[
         &[("settings/V2__x.sql", "PRAGMA foreign_key_check;")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release\n\
+         `bootmigrate-workbench lock` writes it, with the first release\n\
          migrations/settings/V2__x.sql:1:1: `PRAGMA foreign_key_check` answers with rows that \
          nobody reads here; bootmigrate checks before the commit, so remove this statement, or \
          write `-- bootmigrate: expect = <query>`",
@@ -350,7 +350,7 @@ const PRAGMAS: &[Case] = &[
         &[("settings/V2__x.sql", "PRAGMA user_version = 7;")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     ),
     (
         &[

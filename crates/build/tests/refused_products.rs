@@ -94,7 +94,7 @@ fn adopted_files_are_warned_of_only() {
         ],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release\n\
+         `bootmigrate-workbench lock` writes it, with the first release\n\
          migrations/settings/V2__x.sql:1:1: released before bootmigrate, so this is a warning \
          only: `BEGIN` is not allowed: bootmigrate runs all pending migrations and their history \
          in one transaction of its own\n\
@@ -118,7 +118,7 @@ fn version_0_is_for_files_that_refinery_has_run() {
     check(
         &[("bootmigrate.toml", adopted), zero],
         "ok\nmigrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     );
     check(
         &[("bootmigrate.toml", &adopted.replace("baseline_version = 1\n", "")), zero],

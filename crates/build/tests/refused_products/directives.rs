@@ -25,7 +25,7 @@ const DIRECTIVES: &[Case] = &[
         &[("settings/V2__x.sql", "-- bootmigrate runs this last\nSELECT 1;")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     ),
     (
         &[("settings/V2__x.sql", "/* bootmigrate: irreversible */\nSELECT 1;")],
@@ -84,7 +84,7 @@ const DIRECTIVES: &[Case] = &[
         &[("settings/V2__x.sql", "-- bootmigrate: code revision = 1\n")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     ),
     (
         &[("settings/V2__x.sql", "-- bootmigrate: expect =\nSELECT 1;")],
@@ -114,7 +114,7 @@ const DIRECTIVES: &[Case] = &[
         &[("settings/data/V1__x.sql", "-- bootmigrate: batch\nSELECT 1;")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     ),
     (
         &[(

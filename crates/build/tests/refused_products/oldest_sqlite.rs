@@ -87,7 +87,7 @@ fn a_schema_is_for_the_oldest_sqlite_of_the_applications() {
         &[("bootmigrate.toml", &adopted), ("settings/V1__first.sql", "CREATE TABLE a (b) STRICT;")],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release\n\
+         `bootmigrate-workbench lock` writes it, with the first release\n\
          migrations/settings/V1__first.sql:1:20: the table `a` needs SQLite 3.37 (a STRICT table), \
          and `sqlite_min` of `settings` is 3.30: an application with that could not read it; make \
          it otherwise in a new migration, or `sqlite_min = \"3.37\"`",

@@ -154,7 +154,7 @@ fn the_other_slot_must_be_able_to_start() {
         &[("bootmigrate.toml", AB), select],
         "ok\n\
          migrations/migrations.lock: there is none, so nothing counts as released yet; \
-         `bootmigrate_build::lock` writes it, with the first release",
+         `bootmigrate-workbench lock` writes it, with the first release",
     );
     check_other_slot("kind = \"rebuildable\"\n", &[select], "ok");
     check_other_slot(
