@@ -19,9 +19,10 @@ use crate::device::disk::{put_text, system_text, Op};
 use crate::device::sqlite::registered::Registered;
 use crate::device::supervisor::{place, RunFolder};
 use crate::device::{notify, Device, Environment, TEMPORARY_FOLDER};
+use crate::error::exit;
 use crate::error::printable::json;
 use crate::error::{Class, Failure, Place};
-use crate::report::{DatabaseReport, Identity, RunReport};
+use crate::report::{DatabaseReport, Identity, Outcome, RunReport};
 
 const MARKER: Op = Op("read the marker file");
 /// Bytes of a marker file or the kernel's command line: no kernel has a longer one, and a longer
@@ -141,9 +142,13 @@ impl<'a> CommandSession<'a> {
                 device.tell(|hooks| hooks.after_database(&report.result()));
             }
             // A loss of one that waits is reported again by the run after which it may be opened.
-            // Nor is one that ends as not ready: its exit code hides that of the loss.
-            let told =
-                |report: &DatabaseReport| !report.waits() && (report.usable || !report.data_loss);
+            // So is one whose exit code hides that of the loss; `rollback` has one of its own.
+            let hides = |report: &DatabaseReport| {
+                report.data_loss
+                    && report.exit != exit::DATA_LOSS.code
+                    && report.outcome != Outcome::Downgraded
+            };
+            let told = |report: &DatabaseReport| !report.waits() && !hides(report);
             let said = rest.into_iter().zip(&booted).filter(|(_, report)| told(report));
             // What has nothing left to say is done: its lock and its files are closed here.
             pending_report

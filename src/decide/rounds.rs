@@ -23,7 +23,7 @@ pub struct Round {
     pub alike: u32,
     /// Rows that all rounds changed, this one counted.
     pub rows_in_all: u64,
-    /// Bytes of the database.
+    /// Bytes of the database before the first round of this run.
     pub bytes: u64,
 }
 

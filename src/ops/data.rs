@@ -17,7 +17,7 @@ use crate::device::sqlite::changes::Changes;
 use crate::device::sqlite::code::place_of_directive;
 use crate::device::sqlite::script::{self, Mode};
 use crate::device::sqlite::session::{FileOptions, Session};
-use crate::device::sqlite::Database;
+use crate::device::sqlite::{is_constraint, Database};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::ops::examine;
@@ -145,10 +145,12 @@ impl Beside<'_> {
         room_for(device, migration)?;
         self.patient(|database| database.fit(OP))?;
         let (mut now, mut alike) = (before, Alike::default());
+        // What it adds itself does not make it end.
+        let bytes = self.database.bytes(OP)?;
         loop {
             device.stop_here(OP)?;
             let done = self
-                .round(migration, &mut now, &mut alike)
+                .round(migration, &mut now, &mut alike, bytes)
                 .inspect_err(|_| self.database.rollback())?;
             told(now);
             if done {
@@ -176,6 +178,7 @@ impl Beside<'_> {
         migration: &Migration,
         now: &mut Progress,
         alike: &mut Alike,
+        bytes: u64,
     ) -> Result<bool, Failure> {
         let device = self.device;
         self.patient(|database| database.begin_beside(OP))?;
@@ -192,7 +195,7 @@ impl Beside<'_> {
                     rows: changes.rows,
                     alike: alike.count(changes),
                     rows_in_all: next.rows,
-                    bytes: database.bytes(OP)?,
+                    bytes,
                 };
                 match after_round(&round) {
                     NextRound::Finished => expectations(database, migration).map(|()| true),
@@ -211,7 +214,14 @@ impl Beside<'_> {
             firmware: &device.environment.firmware,
         };
         data::write(&self.database, OP, migration, &next, &stamp)?;
-        self.patient(|database| database.commit(OP))?;
+        // A deferred key is checked here: rows are in its way, and not the storage.
+        self.patient(|database| database.commit(OP)).map_err(|mut failure| {
+            if is_constraint(&failure) {
+                failure.class = Class::Failed;
+                failure = failure.place(place_of_directive(migration, "batch"));
+            }
+            failure
+        })?;
         *now = next;
         Ok(done)
     }

@@ -5,10 +5,11 @@
 //! Never runs a statement after SQLite has ended the transaction by itself; never lets anything
 //! after a durable commit fail the run.
 
+mod again;
 mod ending;
 
 use crate::catalog::Migration;
-use crate::config::{SnapshotPolicy, UserVersion};
+use crate::config::UserVersion;
 use crate::decide::record::OperationKind;
 use crate::device::disk::Op;
 use crate::device::files::{MainFile, SnapshotName};
@@ -25,7 +26,7 @@ use crate::ops::before::{Before, RunSince};
 use crate::ops::inspect::copies::expendable;
 use crate::ops::inspect::{read_here, Inspection};
 use crate::ops::probe::{in_use, probe};
-use crate::ops::prune::{prune, remove_snapshot};
+use crate::ops::prune::prune;
 use crate::ops::room::{explain, may_write};
 use crate::ops::run::Run;
 use crate::ops::scratch::Scratch;
@@ -34,6 +35,7 @@ use crate::ops::store::{Operation, Order};
 use crate::ops::verify::{after_each, expectations, verify, whole, within_budget, Verified};
 use crate::ops::virtual_tables::rebuild_stale;
 use crate::ops::wal;
+use again::{again, without_a_snapshot};
 use ending::{abandon, finish, is_committed, leave};
 
 const OPEN: Op = Op("open it for the migration");
@@ -127,6 +129,10 @@ pub fn migrate(
     };
     let work = Work { seen, main, job, operation, journal };
     transaction(run, &work, database)
+        .or_else(|failure| match without_a_snapshot(device, &work, &failure) {
+            Some((name, job)) => again(run, &Work { job: &job, ..work }, (&name, &failure)),
+            None => Err(failure),
+        })
         .map(Some)
         .inspect_err(|failure| run.store.close_failed(device, operation, failure))
 }
@@ -170,11 +176,9 @@ fn transaction(
     let Work { main, job, operation, journal, .. } = *work;
     // The snapshot, the check and the commit are shown as steps too.
     progress::expect(job.migrations.len() + usize::from(job.snapshot) + 2);
-    let mut made = None;
     let done: Result<(Option<CopyProof>, Vec<String>), Failure> = (|| {
         let mut before = Before::of(device, &database, OPEN)?;
         let copied = copy(run, work)?;
-        made = copied.as_ref().map(|copied| copied.name.clone());
         device.stop_here(APPLY)?;
         let mut notes = rebuild_stale(device, &database)?;
         apply(device, &mut database, job, operation, &mut before)?;
@@ -202,21 +206,9 @@ fn transaction(
                 // opened on the strength of that.
                 (failure.class, failure.unconfirmed) = (Class::Storage, Some(job.target()));
                 note_unconfirmed(device);
-            } else if failure.class == Class::NoSpace {
-                made.into_iter().for_each(|name| make_room(device, &name));
             }
             Err(failure)
         }
-    }
-}
-
-/// The live file is as the copy has it, and without the copy the next try may have room enough.
-fn make_room(device: &Device<'_>, snapshot: &SnapshotName) {
-    if device.settings.snapshot != SnapshotPolicy::Auto {
-        return;
-    }
-    if let Err(error) = remove_snapshot(device, APPLY, snapshot) {
-        log::warn!("{}: a snapshot could not be removed: {error}.", device.settings.name);
     }
 }
 

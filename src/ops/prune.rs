@@ -107,14 +107,13 @@ fn snapshots(
     by_hand: bool,
 ) -> io::Result<()> {
     let names = device.state.list_snapshots(device.disk())?;
-    let first = before_the_trial(&names, store.record().good_operation)
-        .filter(|_| device.slots == Slots::Ab);
+    let needed = before_the_trial(device, &names, store.record().good_operation);
     // On trial the newest is kept beside it, whatever is configured for the time after.
-    let keep_newest = if first.is_some() { 1 } else { device.settings.snapshots_max as usize };
+    let keep_newest = if !needed.is_empty() { 1 } else { device.settings.snapshots_max as usize };
     let mut go: Vec<&SnapshotName> = names
         .iter()
         .skip(keep_newest)
-        .filter(|name| Some(name.operation) != first && !is_older(name.operation, loss))
+        .filter(|name| !needed.contains(&name.operation) && !is_older(name.operation, loss))
         .collect();
     if !go.is_empty() && !by_hand {
         let checked = last_checked(device, &names)?;
@@ -123,12 +122,20 @@ fn snapshots(
     go.into_iter().try_for_each(|name| remove_snapshot(device, OP, name))
 }
 
-/// The snapshot that the slot to fall back to needs: of those since `mark-good` the newest of the
-/// version at which the trial began.
-pub fn before_the_trial(names: &[SnapshotName], good_operation: u64) -> Option<u64> {
-    let on_trial = || names.iter().filter(|name| name.operation > good_operation);
-    let first = on_trial().min_by_key(|name| name.operation)?;
-    on_trial().filter(|name| name.version == first.version).map(|name| name.operation).max()
+/// The snapshots that a slot to fall back to needs: of those since `mark-good` the newest of the
+/// version at which the trial began, and the newest from before this firmware's.
+pub fn before_the_trial(device: &Device<'_>, names: &[SnapshotName], good: u64) -> Vec<u64> {
+    if device.slots != Slots::Ab {
+        return Vec::new();
+    }
+    let on_trial = || names.iter().filter(|name| name.operation > good);
+    let began = on_trial().min_by_key(|name| name.operation).map(|first| first.version);
+    let newest = |is: &dyn Fn(i64) -> bool| {
+        on_trial().filter(|name| is(name.version)).map(|name| name.operation).max()
+    };
+    let target = device.catalog.target();
+    let kept = [newest(&|version| Some(version) == began), newest(&|version| version < target)];
+    kept.into_iter().flatten().collect()
 }
 
 /// The newest snapshot that was checked when it was made, where the live file is too large for a

@@ -166,7 +166,11 @@ pub fn failed(
         Class::NotOurs => {
             Sentence::new(what, NOTHING_CHANGED, "move it away, or correct `path`, then run again")
         }
-        Class::Missing => Sentence::new(what, "nothing was made", "bring it there, then run again"),
+        Class::Missing => Sentence::new(
+            what,
+            "nothing was made",
+            "bring it there, or move away what is in its place, then run again",
+        ),
         Class::Newer => Sentence::new(what, NOTHING_CHANGED, "boot the newer firmware"),
         Class::Catalogue => Sentence::new(
             what,

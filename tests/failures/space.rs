@@ -74,8 +74,15 @@ fn row_10_full_while_copying_or_staging() {
 #[test]
 fn row_11_full_inside_the_transaction() {
     let mut row = row(11);
-    for device in [TestDevice::booted_at(40), TestDevice::wal_at(40)] {
-        let device = device.firmware(41).on(|at, _| Mount::tmpfs(at, KIB));
+    for (device, snapshot) in [
+        (TestDevice::booted_at(40), "auto"),
+        (TestDevice::booted_at(40), "always"),
+        (TestDevice::wal_at(40), "always"),
+    ] {
+        let device = device
+            .firmware(41)
+            .key(&format!("snapshot = \"{snapshot}\""))
+            .on(|at, _| Mount::tmpfs(at, KIB));
         full_after(&mut row, &device, &["run"], |all| first(all, "rename", &["snapshots/tmp-"]));
     }
     row.whole();
@@ -143,7 +150,7 @@ fn row_67_no_inode_and_no_quota() {
     mount(&device).give_inodes_back();
     row.boot(&device);
     // SQLite makes an I/O error of EDQUOT.
-    let device = TestDevice::booted_at(40).firmware(41);
+    let device = TestDevice::booted_at(40).firmware(41).key("snapshot = \"always\"");
     let (all, _) = calls(&duplicate(&device), &["run"]);
     let write = first(&all, "pwrite64", &["settings.db-journal>"]);
     let before = Before::of(&device);

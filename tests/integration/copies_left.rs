@@ -77,6 +77,28 @@ fn the_other_slot_keeps_the_newest_snapshot_before_the_trial() {
     assert_eq!(now(&device, "a"), days);
 }
 
+/// Of two updates on trial each has its own slot to go back to.
+#[test]
+fn each_slot_on_trial_has_its_snapshot() {
+    let v1 = ("V1__a.sql", "CREATE TABLE a (x INTEGER PRIMARY KEY);\n");
+    let device = TestDevice::empty(0).slots("ab").file(v1);
+    runs(&device, "run", "0");
+    runs(&device, "mark-good", "0");
+    for (name, sql) in
+        [("V2__b.sql", "CREATE TABLE b (x);\n"), ("V3__c.sql", "CREATE TABLE c (x);\n")]
+    {
+        write(&device, "INSERT INTO a VALUES (NULL)");
+        fs::write(device.firmware_folder().join("settings").join(name), sql).unwrap();
+        runs(&device, "run", "0");
+    }
+    for _ in 0..2 {
+        runs(&device, "snapshot create", "0");
+    }
+    let versions: Vec<String> =
+        snapshots(&device).iter().map(|name| name[..2].to_owned()).collect();
+    assert_eq!(versions, ["v1", "v2", "v3"]);
+}
+
 /// The copy fits, and what the migration writes does not fit beside it.
 #[test]
 fn a_disk_with_room_for_the_migration_alone_is_migrated() {
@@ -98,6 +120,27 @@ fn a_disk_with_room_for_the_migration_alone_is_migrated() {
         if ends_well {
             assert_eq!(now(&device, "b").len(), 6000, "{policy}");
         }
+    }
+}
+
+/// Its journal is as large as the file, and the snapshot has the room.
+#[test]
+fn a_snapshot_that_is_in_the_way_is_left_out_by_the_same_boot() {
+    for (wal, kib) in [(false, 11 << 10), (false, 9 << 10), (true, 11 << 10)] {
+        let device = TestDevice::empty(0)
+            .file(("V1__a.sql", "CREATE TABLE a (x BLOB);\n"))
+            .on(|at, _| Mount::tmpfs(at, kib));
+        runs(&device, "run", "0");
+        write(&device, if wal { "PRAGMA journal_mode = WAL" } else { "SELECT 1" });
+        let fill = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1900) \
+                    INSERT INTO a SELECT randomblob(2000) FROM n";
+        write(&device, fill);
+        write(&device, "PRAGMA wal_checkpoint(TRUNCATE)");
+        let device = device.file(("V2__b.sql", "UPDATE a SET x = randomblob(2000);\n"));
+        let said = runs(&device, "run", "0");
+        assert!(said.contains("migrated from 1 to 2"), "{said}");
+        assert_eq!(now(&device, "a").len(), 1900);
+        assert!(runs(&device, "run", "0").contains("nothing to do"));
     }
 }
 

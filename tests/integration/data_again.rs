@@ -133,3 +133,41 @@ fn going_back_has_a_batch_run_again() {
         Ok("filled".into())
     );
 }
+
+/// Rows are in the way, and not the storage.
+#[test]
+fn a_deferred_key_that_breaks_is_the_migrations_mistake() {
+    let device = TestDevice::empty(0).file((
+        "V1__a.sql",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY);\nCREATE TABLE b (a REFERENCES a(id) \
+             DEFERRABLE INITIALLY DEFERRED);\n",
+    ));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let sql = "INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (1)";
+    Connection::open(device.main()).unwrap().execute_batch(sql).unwrap();
+    with(&device, &[("V1__less.sql", "DELETE FROM a WHERE id = 1;\n")]);
+    let old = oracle::content(&device.main());
+    let ran = device.run(&["data", "run", "--all"]);
+    assert_eq!(ran.exit, "10", "{}", ran.stderr);
+    assert!(ran.stderr.contains("settings/data/V1__less.sql:1:1: "), "{}", ran.stderr);
+    assert_eq!(oracle::content(&device.main()), old);
+}
+
+/// Each round adds the rows that a trigger writes, and the file grows with the bound.
+#[test]
+fn a_batch_that_a_trigger_hides_ends() {
+    let device = TestDevice::empty(0).file((
+        "V1__a.sql",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, x);\nCREATE TABLE log (x);\nCREATE TRIGGER t \
+         AFTER UPDATE ON a BEGIN INSERT INTO log SELECT new.id FROM a LIMIT 900; END;\n",
+    ));
+    assert_eq!(device.run(&["run"]).exit, "0");
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 900) INSERT \
+               INTO a SELECT i, 0 FROM n";
+    Connection::open(device.main()).unwrap().execute_batch(sql).unwrap();
+    let batch = "-- bootmigrate: batch\nUPDATE a SET x = x + 1 WHERE id IN (1, 2, 3);\n";
+    with(&device, &[("V1__again.sql", batch)]);
+    let ran = device.run(&["data", "run", "--all"]);
+    assert_eq!(ran.exit, "10", "{}", ran.stderr);
+    assert!(ran.stderr.contains("`batch` comes to no end"), "{}", ran.stderr);
+}

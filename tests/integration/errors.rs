@@ -136,7 +136,7 @@ fn path_runs_through_a_file() {
     transcript(
         &device,
         expect![[r#"
-            settings: ROOT/var/lib/gateway is not a folder (ROOT/var/lib/gateway, while: make the state folder); nothing was made. Next: bring it there, then run again. [BM-18 settings ?>41]
+            settings: ROOT/var/lib/gateway is not a folder (ROOT/var/lib/gateway, while: make the state folder); nothing was made. Next: bring it there, or move away what is in its place, then run again. [BM-18 settings ?>41]
             exit 18, touched nothing
         "#]],
     );

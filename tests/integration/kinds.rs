@@ -110,7 +110,7 @@ impl Template {
             }
             ("a folder", words) => (
                 "18",
-                "nothing was made. Next: bring it there, then run again",
+                "nothing was made. Next: bring it there, or move away what is in its place",
                 format!("{words} is where {belongs} belongs"),
             ),
             (_, words) => ("16", moved, format!("{words} is where {belongs} belongs")),

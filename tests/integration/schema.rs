@@ -463,3 +463,29 @@ fn a_schema_that_an_applications_sqlite_cannot_read_is_refused() {
         .key("sqlite_min = \"3.40\"");
     noted(&device, &[]);
 }
+
+/// A trigger of another table writes into what is a view now.
+#[test]
+fn a_trigger_that_writes_into_a_view_is_noticed() {
+    for sql in [
+        "CREATE TABLE entry (x); CREATE VIEW journal AS SELECT x FROM entry;\n",
+        "CREATE TABLE entry (x); CREATE VIEW journal AS SELECT x FROM entry;\nCREATE TRIGGER own \
+         INSTEAD OF DELETE ON journal BEGIN DELETE FROM entry; END;\n",
+    ] {
+        let text = format!("DROP TABLE journal;\n{sql}");
+        let device = TestDevice::at(40)
+            .after(|device| {
+                let sql = "CREATE TABLE journal (x); CREATE TRIGGER kept AFTER DELETE ON child \
+                           BEGIN INSERT INTO journal VALUES (old.id); END";
+                do_sql(device, sql);
+            })
+            .file(("V43__journal.sql", &text));
+        let ran = device.run(&["run"]);
+        assert_eq!(ran.exit, "10", "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("cannot modify journal because it is a view"),
+            "{}",
+            ran.stderr
+        );
+    }
+}

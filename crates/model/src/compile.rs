@@ -50,6 +50,7 @@ pub enum Verdict {
 }
 
 type Name = (ObjectKind, String);
+type Said<T> = rusqlite::Result<Option<T>>;
 
 /// What was compiled: every object with its text, and a verdict on those that did not compile.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -269,9 +270,9 @@ impl Objects {
     ) -> rusqlite::Result<BTreeMap<Name, Verdict>> {
         let (mut found, mut suspect) = (BTreeMap::new(), Vec::new());
         for object in self.of(ObjectKind::Table).chain(self.of(ObjectKind::View)) {
-            let itself = match verdict(connection, &reading(object))? {
+            let itself = match verdict(connection, object, &reading(object))? {
                 None if self.is_written(object) => {
-                    verdict(connection, &writing(connection, object)?)?
+                    verdict(connection, object, &writing(connection, object)?)?
                 }
                 read => read,
             };
@@ -366,7 +367,7 @@ impl Objects {
         if let Err(error) = copy.execute_batch(&trigger.sql) {
             return sql_error(&error).map(|words| Some(judged(words))).ok_or(error);
         }
-        let verdict = writing(copy, table).and_then(|statements| verdict(copy, &statements));
+        let verdict = writing(copy, table).and_then(|statements| verdict(copy, table, &statements));
         copy.execute_batch(&format!("DROP TRIGGER main.{}", quote(&trigger.name)))?;
         verdict
     }
@@ -395,30 +396,27 @@ fn writing(connection: &Connection, object: &Object) -> rusqlite::Result<Vec<Str
 
 fn without_triggers(connection: &Connection, object: &Object) -> rusqlite::Result<Option<Verdict>> {
     with(connection, DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false, || {
-        match verdict(connection, &reading(object))? {
-            None if object.stored => verdict(connection, &writing(connection, object)?),
+        match verdict(connection, object, &reading(object))? {
+            None if object.stored => verdict(connection, object, &writing(connection, object)?),
             read => Ok(read),
         }
     })
 }
 
 /// The first of these statements that does not compile, and why.
-fn verdict(connection: &Connection, statements: &[String]) -> rusqlite::Result<Option<Verdict>> {
-    let strict = with(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, false, || {
-        first_error(connection, statements)
-    })?;
+fn verdict(connection: &Connection, object: &Object, sql: &[String]) -> Said<Verdict> {
+    let first = || first_error(connection, object, sql);
+    let strict = with(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, false, first)?;
     let Some(strict) = strict else { return Ok(None) };
-    let usual = with(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, true, || {
-        first_error(connection, statements)
-    })?;
+    let usual = with(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, true, first)?;
     Ok(Some(usual.map_or(Verdict::Text(strict), judged)))
 }
 
-fn first_error(connection: &Connection, statements: &[String]) -> rusqlite::Result<Option<String>> {
-    for sql in statements {
+fn first_error(connection: &Connection, object: &Object, sql: &[String]) -> Said<String> {
+    for sql in sql {
         if let Err(error) = connection.prepare(sql) {
             match sql_error(&error) {
-                Some(words) if is_not_meant(&words) => {}
+                Some(words) if is_not_meant(&words, object) => {}
                 Some(words) => return Ok(Some(words)),
                 None => return Err(error),
             }
@@ -427,10 +425,12 @@ fn first_error(connection: &Connection, statements: &[String]) -> rusqlite::Resu
     Ok(None)
 }
 
-/// A view that has no trigger for this statement, or a table that only its module writes.
-fn is_not_meant(words: &str) -> bool {
-    words.ends_with("may not be modified")
-        || (words.starts_with("cannot modify ") && words.ends_with(" because it is a view"))
+/// A view that has no trigger for this statement, or a table that only its module writes; not one
+/// into which a trigger writes.
+fn is_not_meant(words: &str, object: &Object) -> bool {
+    let own = &object.name;
+    words == format!("table {own} may not be modified")
+        || words == format!("cannot modify {own} because it is a view")
 }
 
 /// What SQLite says of something that only the application has.

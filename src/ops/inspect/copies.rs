@@ -234,10 +234,8 @@ pub fn expendable(device: &Device<'_>, store: &RecordStore) -> Result<Vec<Snapsh
     let checked =
         if names.is_empty() { None } else { last_checked(device, &names).map_err(failed)? };
     names.retain(|name| Some(name.operation) != checked);
-    if device.slots == crate::config::Slots::Ab {
-        let first = before_the_trial(&names, store.record().good_operation);
-        names.retain(|name| Some(name.operation) != first);
-    }
+    let needed = before_the_trial(device, &names, store.record().good_operation);
+    names.retain(|name| !needed.contains(&name.operation));
     let loss = last_loss(device, store)
         .map_err(|error| Failure::io(LOOK, &device.state.quarantine(), &error))?;
     names.retain(|name| !is_older(name.operation, loss));
