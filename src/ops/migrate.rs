@@ -130,7 +130,7 @@ pub fn migrate(
     let work = Work { seen, main, job, operation, journal };
     transaction(run, &work, database)
         .or_else(|failure| match without_a_snapshot(device, &work, &failure) {
-            Some((name, job)) => again(run, &Work { job: &job, ..work }, (&name, &failure)),
+            Some((names, job)) => again(run, &Work { job: &job, ..work }, (&names, &failure)),
             None => Err(failure),
         })
         .map(Some)

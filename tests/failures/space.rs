@@ -64,7 +64,10 @@ fn full_after(
 #[test]
 fn row_10_full_while_copying_or_staging() {
     let mut row = row(10);
-    let device = TestDevice::booted_at(40).firmware(41).on(|at, _| Mount::tmpfs(at, KIB));
+    let device = TestDevice::booted_at(40)
+        .firmware(41)
+        .key("snapshot = \"always\"")
+        .on(|at, _| Mount::tmpfs(at, KIB));
     full_after(&mut row, &device, &["run"], |all| first(all, "openat", &["snapshots/tmp-"]));
     let device = TestDevice::booted_at(42).firmware(50).on(|at, _| Mount::tmpfs(at, KIB));
     full_after(&mut row, &device, &["run"], |all| first(all, "openat", &["staging-"]));

@@ -55,6 +55,7 @@ pub const ALL: &[(&str, Build)] = &[
     ("needs-space", upgraded::needs_space),
     ("no-inodes", short::no_inodes),
     ("few-inodes", short::few_inodes),
+    ("snapshot-left-out", short::snapshot_left_out),
     ("no-inodes-wal", short::no_inodes_wal),
     ("no-inodes-first-boot", short::no_inodes_first_boot),
     ("over-quota", short::over_quota),

@@ -7,6 +7,7 @@
 use super::catalogues::{firmware, Version};
 use super::situations::{empty, expected, managed, ROWS};
 use super::upgraded::{new, scenario};
+use crate::firmware::MAIN;
 use crate::scenario::{Old, Scenario, Short};
 use crate::sim::state::STORAGE;
 use crate::sim::{Lack, Options, State};
@@ -18,6 +19,8 @@ const QUOTA: Short = Short { lack: Lack::Quota, boots: 1 };
 const FREE_BYTES: u64 = 4 << 20;
 /// What is left of a quota: a record and a copy of the database, or nearly.
 const NEARLY_BYTES: u64 = 20 << 10;
+/// Beside a copy of the database: more than a copy asks for, and less than a journal.
+const BESIDE_A_COPY_BYTES: u64 = 8 << 10;
 
 /// Too little for the first run and a boot; the third is quiet.
 fn short(short: Short, options: Options, upgrade: Scenario) -> Scenario {
@@ -58,7 +61,16 @@ pub(super) fn no_inodes() -> Scenario {
 
 /// The copy can, and SQLite's journal cannot.
 pub(super) fn few_inodes() -> Scenario {
-    inodes(1, upgrade("delete", ""))
+    inodes(1, upgrade("delete", "snapshot = \"always\""))
+}
+
+/// The copy fits, and SQLite's journal does not fit beside it: the boot goes on without.
+pub(super) fn snapshot_left_out() -> Scenario {
+    let upgrade = upgrade("delete", "");
+    let main = upgrade.initial.read_file(MAIN).map_or(0, |bytes| bytes.len() as u64);
+    let total = upgrade.initial.used_bytes(STORAGE) + main + BESIDE_A_COPY_BYTES;
+    let options = Options { total_bytes: Some(total), ..Options::default() };
+    Scenario { options, exits: &[0, 14], stays: &[14], snapshots_min: 0, ..upgrade }
 }
 
 /// No copy is wanted, and a WAL cannot be made.
