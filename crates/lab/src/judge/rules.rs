@@ -81,13 +81,13 @@ impl Observed for RealFiles<'_> {
 }
 
 /// What stays beside databases of these files: side files, and of the state folder the lock, the
-/// record, snapshots and quarantine.
+/// record, snapshots, quarantine, and the note of a scrub that found nothing.
 ///
 /// # Errors
 /// "nothing left over" or "one name each", with the path.
 pub fn nothing_left_over(observed: &impl Observed, mains: &[String]) -> Result<(), Bad> {
     for (path, names) in observed.paths() {
-        if !belongs(&path, mains) {
+        if !belongs(&path, mains) && !is_quiet_note(observed, &path) {
             return bad("nothing left over", format!("{path} is left"));
         }
         if names > 1 {
@@ -114,6 +114,13 @@ fn belongs(path: &str, mains: &[String]) -> bool {
             Some(("snapshots", name)) => is_snapshot(name),
             Some(_) => false,
         }
+}
+
+/// What a scrub found is looked for by the next boot, and does not stay.
+fn is_quiet_note(observed: &impl Observed, path: &str) -> bool {
+    let is_note = path.starts_with(".bootmigrate/") && path.ends_with("/scrub");
+    let text = || observed.read(path).unwrap_or_default();
+    is_note && text().starts_with(b"ended: ") && !text().windows(7).any(|part| part == b"found: ")
 }
 
 fn is_snapshot(name: &str) -> bool {
