@@ -171,7 +171,7 @@ fn filled(
     if let Err(bad) = left(scenario, &sim, exit, &mut Album::default()) {
         return Some((exit, Err(bad)));
     }
-    let mut roomy = scenario.clone();
+    let mut roomy = as_said(scenario, &first);
     if scenario.options.total_bytes.is_none() {
         roomy.options.total_bytes = Some(sim.used_bytes().0 + room + ROOM_BYTES);
     }
@@ -205,6 +205,7 @@ fn filled(
             ));
         }
     }
+    roomy = as_said(&roomy, &second);
     let said = first.loss_said_at.is_some() || second.loss_said_at.is_some();
     Some((
         exit,
@@ -212,6 +213,16 @@ fn filled(
             .judge_from(&roomy, &again.state().swept(), Start::again(&roomy, said), tell)
             .map(|_| ()),
     ))
+}
+
+/// What the run itself said of its snapshot counts: where there was too little room for one, it
+/// goes on without, and says so.
+fn as_said(scenario: &Scenario, booted: &Booted) -> Scenario {
+    let mut told = scenario.clone();
+    if booted.report.usable && booted.report.sentence.contains("without a snapshot") {
+        told.snapshots_min = 0;
+    }
+    told
 }
 
 /// The exit of the run that met the failure, and whether the rules held; `None` where it did not
@@ -271,8 +282,9 @@ fn met(
         return Some((exit, Err(Bad { rule: "the failure's own exit", what })));
     }
     let judged = left(scenario, sim, exit, &mut Album::default());
+    let told = as_said(scenario, &booted);
     let judged =
-        judged.and_then(|()| trial.judge.judge(scenario, &state, said, trial.tell).map(|_| ()));
+        judged.and_then(|()| trial.judge.judge(&told, &state, said, trial.tell).map(|_| ()));
     let judged = judged.and_then(|()| {
         if loses_what_it_held(kind) {
             cut_after(trial, sim, &booted, said)
