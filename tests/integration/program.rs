@@ -10,8 +10,8 @@ use std::ffi::OsString;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{mpsc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// A run that takes longer has hung: the longest wait that the design allows is `busy_timeout_s`,
 /// 10 seconds.
@@ -45,34 +45,22 @@ pub fn example(name: &str) -> PathBuf {
     let beside = || test.parent().and_then(|deps| deps.parent()).unwrap().to_path_buf();
     let path = foreign().unwrap_or_else(beside).join("examples").join(name);
     assert!(path.exists(), "{} is not built: run `cargo build --examples` first", path.display());
-    // One that was changed by hand tests nothing of what the sources are now.
-    let built = std::fs::metadata(&path).and_then(|file| file.modified()).unwrap();
     assert!(
-        foreign().is_some() || built >= newest_source(),
-        "{} is older than the sources: run `cargo build --bins --examples` first",
+        foreign().is_some() || !is_stale(&path),
+        "{} is older than its sources: run `cargo build --bins --examples` first",
         path.display()
     );
     path
 }
 
-/// When a source file of the device's was last written.
-fn newest_source() -> SystemTime {
-    static NEWEST: OnceLock<SystemTime> = OnceLock::new();
-    *NEWEST.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut folders = vec![root.join("src"), root.join("crates/model/src")];
-        let mut newest = SystemTime::UNIX_EPOCH;
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
-                if entry.path().is_dir() {
-                    folders.push(entry.path());
-                } else {
-                    newest = newest.max(entry.metadata().unwrap().modified().unwrap());
-                }
-            }
-        }
-        newest
-    })
+/// A file that it was compiled of was written later: what it does is not what the sources say.
+/// cargo lists those files beside it; without a list nobody can tell.
+fn is_stale(program: &Path) -> bool {
+    let written = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    let list = std::fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    let sources = list.split_once(": ").map_or("", |(_, sources)| sources);
+    let newest = sources.split_whitespace().filter_map(|path| written(Path::new(path))).max();
+    newest > written(program)
 }
 
 /// What must stand before a program of another processor: an emulator and its options, or who asks
