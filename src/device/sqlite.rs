@@ -15,6 +15,7 @@ pub mod code;
 pub mod compare;
 pub mod contents;
 pub mod corrected;
+mod counters;
 mod distrust;
 pub mod entries;
 mod errors;

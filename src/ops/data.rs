@@ -20,10 +20,10 @@ use crate::device::sqlite::session::{FileOptions, Session};
 use crate::device::sqlite::{is_constraint, Database};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
+use crate::ops::apply::one_line;
 use crate::ops::examine;
 use crate::ops::inspect::read_quietly;
 use crate::ops::lock::Locked;
-use crate::ops::migrate::one_line;
 use crate::ops::probe::in_use;
 use crate::ops::verify::expectations;
 

@@ -9,19 +9,17 @@ mod again;
 mod ending;
 
 use crate::catalog::Migration;
-use crate::config::UserVersion;
 use crate::decide::record::OperationKind;
 use crate::device::disk::Op;
 use crate::device::files::{MainFile, SnapshotName};
 use crate::device::history::own::{Change, Ours};
-use crate::device::history::{self, History, Stamp};
-use crate::device::sqlite::code;
-use crate::device::sqlite::script::{self, Mode};
+use crate::device::history::{self, History};
+use crate::device::sqlite::script::Mode;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::supervisor::RunFolder;
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
-use crate::hooks::MigrationInfo;
+use crate::ops::apply::{finish_history, set_user_version, stamp, Applying, APPLY};
 use crate::ops::before::{Before, RunSince};
 use crate::ops::inspect::copies::expendable;
 use crate::ops::inspect::{read_here, Inspection};
@@ -32,14 +30,13 @@ use crate::ops::run::Run;
 use crate::ops::scratch::Scratch;
 use crate::ops::snapshot::{may_be_made, snapshot, CopyProof};
 use crate::ops::store::{Operation, Order};
-use crate::ops::verify::{after_each, expectations, verify, whole, within_budget, Verified};
+use crate::ops::verify::{after_each, verify, whole, within_budget, Verified};
 use crate::ops::virtual_tables::rebuild_stale;
 use crate::ops::wal;
 use again::{again, without_a_snapshot};
 use ending::{abandon, finish, is_committed, leave};
 
 const OPEN: Op = Op("open it for the migration");
-const APPLY: Op = Op("apply the migrations");
 const COMMIT: Op = Op("commit");
 const FINISH: Op = Op("finish after the commit");
 
@@ -317,8 +314,9 @@ fn apply(
         history::made::record(database, APPLY, done.version, &Scratch::made_by(device, done)?)?;
         set_user_version(device, database, done.version)?;
     }
+    let mut applied = Applying::on(device, database, operation)?;
     for (index, migration) in job.migrations.iter().enumerate() {
-        run_one(device, database, migration, Mode::Transaction, operation)?;
+        applied.one(database, migration, Mode::Transaction)?;
         after_each(database, before, migration)?;
         if migration.adopted && !job.migrations.get(index + 1).is_some_and(|next| next.adopted) {
             before.accept(device, database)?;
@@ -332,111 +330,6 @@ fn apply(
         table,
         &Change { added: &added, removed: &[], operation: operation.number },
     )
-}
-
-/// One migration and its rows in the histories.
-///
-/// # Errors
-/// With the place of the statement.
-pub fn run_one(
-    device: &Device<'_>,
-    database: &mut Database,
-    migration: &Migration,
-    mode: Mode,
-    operation: Operation,
-) -> Result<(), Failure> {
-    log::info!("{}: applying {}.", device.settings.name, migration.file);
-    device.tell(|hooks| hooks.before_migration(&info(device, migration)));
-    progress::begin(&format!("{}: {}", device.settings.name, migration.file));
-    let began = device.environment.clock.monotonic();
-    let objects = database.objects(APPLY)?;
-    database.reserve(&device.settings.history_table);
-    database.file(APPLY, mode, migration.into(), |database, session| {
-        script::run(database, session, migration, &mut |ran| {
-            log::debug!(
-                "  {}:{} statement {} of {}: {} rows in {} ms: {}",
-                migration.file,
-                ran.line,
-                ran.statement,
-                migration.statements,
-                ran.rows,
-                ran.took.as_millis(),
-                one_line(ran.sql)
-            );
-        })?;
-        code::run(database, session, device.environment.code, &device.settings.name, migration)?;
-        device.stop_here(APPLY)?;
-        expectations(database, migration)
-    })?;
-    let made = database.objects(APPLY)?.difference(&objects).cloned().collect();
-    history::made::record(database, APPLY, migration.version, &made)?;
-    let took = device.environment.clock.monotonic().saturating_sub(began);
-    let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    history::record(
-        database,
-        APPLY,
-        &device.settings.history_table,
-        migration,
-        stamp(device, operation, took),
-    )?;
-    // The next one may read it.
-    set_user_version(device, database, migration.version)?;
-    device.tell(|hooks| hooks.after_migration(&info(device, migration)));
-    Ok(())
-}
-
-fn info<'a>(device: &Device<'a>, migration: &Migration) -> MigrationInfo<'a> {
-    MigrationInfo {
-        database: &device.settings.name,
-        version: migration.version,
-        name: migration.name,
-        file: migration.file,
-    }
-}
-
-/// `user_version` where it is ours.
-///
-/// # Errors
-/// As SQLite.
-pub fn set_user_version(
-    device: &Device<'_>,
-    database: &Database,
-    version: i64,
-) -> Result<(), Failure> {
-    match device.settings.user_version {
-        UserVersion::Ours => history::set_user_version(database, APPLY, version),
-        UserVersion::Product => Ok(()),
-    }
-}
-
-/// The operation's number, which proves the commit, and `user_version` where it is ours.
-///
-/// # Errors
-/// As SQLite.
-pub fn finish_history(
-    device: &Device<'_>,
-    database: &Database,
-    last: Option<&Migration>,
-    operation: Operation,
-    token: &str,
-) -> Result<(), Failure> {
-    history::record_operation(database, APPLY, operation.number, token)?;
-    last.map_or(Ok(()), |last| set_user_version(device, database, last.version))
-}
-
-fn stamp<'a>(device: &Device<'a>, operation: Operation, duration_ms: u64) -> Stamp<'a> {
-    Stamp {
-        operation: operation.number,
-        unix_seconds: device.environment.clock.unix_seconds(),
-        duration_ms,
-        firmware: &device.environment.firmware,
-    }
-}
-
-/// A statement for a line of the log.
-pub fn one_line(sql: &str) -> String {
-    let words: Vec<&str> = sql.split_whitespace().collect();
-    words.join(" ").chars().take(100).collect()
 }
 
 /// In WAL mode the commit grows the WAL, and the checkpoint after it main: both must fit before the

@@ -3,6 +3,7 @@
 //! failure.
 //! Never decides: no policy is read here but limits.
 
+pub mod apply;
 pub mod at_home;
 pub mod backup;
 pub mod before;

@@ -17,12 +17,13 @@ use crate::device::sqlite::script::Mode;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
+use crate::ops::apply::{finish_history, set_user_version, Applying};
 use crate::ops::before::{Before, RunSince};
 use crate::ops::carry_over::{fill as fill_with_rows, Brought, Filled, Rows};
 use crate::ops::downgrade::go_back;
 use crate::ops::index_rows::keep_index_rows;
 use crate::ops::lock::Locked;
-use crate::ops::migrate::{finish_history, open_exclusive, run_one, set_user_version};
+use crate::ops::migrate::open_exclusive;
 use crate::ops::room::{explain, may_write};
 use crate::ops::run::Build;
 use crate::ops::swap::MadeFrom;
@@ -312,17 +313,19 @@ fn apply(
     history::create_tables(database, BUILD, table, device.catalog)?;
     let mut notes = rebuild_stale(device, database)?;
     let mut ours = Ours::of(database, BUILD, table)?;
+    let mut applied = Applying::on(device, database, operation)?;
     for (index, migration) in migrations.iter().enumerate() {
         if let Some(due) = rows.take_if(|rows| migration.version > rows.carry.version) {
             filled = fill_with_rows(device, database, due)?;
             ours.accept_data(database, BUILD, table)?;
+            applied.look_again(database)?;
         }
         if migration.directives.no_transaction {
             database.commit(BUILD)?;
-            run_one(device, database, migration, Mode::NoTransaction, operation)?;
+            applied.one(database, migration, Mode::NoTransaction)?;
             database.run(BUILD, "BEGIN")?;
         } else {
-            run_one(device, database, migration, Mode::Transaction, operation)?;
+            applied.one(database, migration, Mode::Transaction)?;
         }
         after_each(database, &before, migration)?;
         if is_given(migration) && !migrations.get(index + 1).is_some_and(|next| is_given(next)) {

@@ -25,9 +25,8 @@ pub fn record(
     version: i64,
     made: &BTreeSet<String>,
 ) -> Result<(), Failure> {
-    forget(database, op, version)?;
     if made.is_empty() {
-        return Ok(());
+        return forget(database, op, version);
     }
     let text = serde_json::to_string(made).unwrap_or_default();
     let sql = "INSERT OR REPLACE INTO bootmigrate_state(key, value) VALUES (?1, ?2)";

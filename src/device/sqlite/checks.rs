@@ -251,6 +251,17 @@ impl Database {
         Ok(names.into_iter().map(|name| name.to_ascii_lowercase()).collect())
     }
 
+    /// A number that SQLite changes with every change of the schema; no two of one transaction that
+    /// goes on are of different schemas.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn schema_cookie(&self, op: Op) -> Result<i64, Failure> {
+        self.connection
+            .query_row("PRAGMA main.schema_version", [], |row| row.get(0))
+            .map_err(|error| self.failure(op, &error))
+    }
+
     /// One column of text.
     ///
     /// # Errors

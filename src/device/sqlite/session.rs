@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 
 use crate::catalog::{ForeignKeys, Migration};
 use crate::device::disk::Op;
+use crate::device::sqlite::compile::lossy;
 use crate::device::sqlite::refusal::Mode;
 use crate::device::sqlite::{describe, Database};
 use crate::error::{Class, Failure};
@@ -42,6 +43,8 @@ const SWITCHES: [DbConfig; 19] = [
 
 /// `case_sensitive_like` has no value that can be read; this is what it changes.
 pub(super) const LIKE: &str = "case_sensitive_like";
+/// The schema of temporary objects.
+const TEMP: &str = "temp";
 /// Inside a transaction that enforces foreign keys, turning it off forgets what is violated; the
 /// commit turns it off.
 const UNTIL_THE_COMMIT: &str = "defer_foreign_keys";
@@ -230,14 +233,27 @@ impl Database {
             .map(|switch| self.connection.db_config(*switch))
             .collect::<Result<_, _>>()
             .map_err(failed)?;
+        let schemas = self.schemas().map_err(failed)?;
+        // To ask for what is in it would make it.
+        let temporary = if schemas.iter().any(|schema| schema == TEMP) {
+            self.strings(op, "SELECT name FROM temp.sqlite_schema")?
+        } else {
+            Vec::new()
+        };
         Ok(State {
             in_transaction: self.in_transaction(),
-            schemas: self
-                .strings(op, "SELECT name FROM pragma_database_list WHERE name <> 'temp'")?,
-            temporary: self.strings(op, "SELECT name FROM temp.sqlite_schema")?,
+            schemas: schemas.into_iter().filter(|schema| schema != TEMP).collect(),
+            temporary,
             pragmas,
             switches,
         })
+    }
+
+    /// The names of what is attached; TEMP where something has used it.
+    fn schemas(&self) -> rusqlite::Result<Vec<String>> {
+        let mut statement = self.connection.prepare("PRAGMA database_list")?;
+        let names = statement.query_map([], |row| lossy(row, 1))?;
+        names.collect()
     }
 
     /// Absent where this SQLite has no such PRAGMA.
@@ -353,20 +369,5 @@ impl Database {
             .map_err(|error| self.failure(op, &error))?
             .unwrap_or(0);
         self.run(op, &format!("PRAGMA page_size = 0; PRAGMA auto_vacuum = {now}"))
-    }
-
-    /// `last_insert_rowid()` and `changes()` are 0, as on a new connection.
-    fn forget_counters(&self, op: Op) -> Result<(), Failure> {
-        if self.connection.last_insert_rowid() == 0 && self.connection.changes() == 0 {
-            return Ok(());
-        }
-        let table = "temp.bootmigrate_counters";
-        self.run(
-            op,
-            &format!(
-                "CREATE TABLE {table}(n INTEGER PRIMARY KEY); INSERT INTO {table} VALUES (0); \
-                 DELETE FROM {table} WHERE n <> 0; DROP TABLE {table}"
-            ),
-        )
     }
 }

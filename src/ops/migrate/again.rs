@@ -2,11 +2,12 @@
 //! Promises: in the same run, and only where `snapshot = "auto"` allows to go without.
 //! Never tries where nothing is known to be short.
 
-use super::{open_exclusive, transaction, Committed, Job, Work, APPLY};
+use super::{open_exclusive, transaction, Committed, Job, Work};
 use crate::config::SnapshotPolicy;
 use crate::device::files::SnapshotName;
 use crate::device::Device;
 use crate::error::{Class, Failure};
+use crate::ops::apply::APPLY;
 use crate::ops::prune::remove_snapshot;
 use crate::ops::run::Run;
 
