@@ -255,7 +255,7 @@ fn first_boot(run: &mut Run<'_>, seen: &Inspection, order: &Order<'_>) -> Result
     });
     let (applied, notes) =
         built.inspect_err(|failure| run.store.close_failed(device, operation, failure))?;
-    run.store.remember_data(device);
+    // No row of anybody's is in it yet: that there was one is remembered with the report.
     Ok(Ending::finished(Finished {
         outcome: Outcome::Created,
         from: Some(0),

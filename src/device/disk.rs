@@ -335,11 +335,37 @@ pub fn unlink_durably(
     Ok(gone)
 }
 
-/// Makes a folder and gives it to its owner; after return a power cut leaves it there. One that is
-/// there is left alone.
+/// Makes a folder and gives it to its owner; `false` where it is there, which is left alone.
 ///
 /// # Errors
-/// As `mkdir`, `chown` and `fsync`.
+/// As `mkdir` and `chown`; the name belongs to a file.
+pub fn make_folder(
+    disk: &dyn Disk,
+    op: Op,
+    folder: &Path,
+    mode: u32,
+    owner: Option<(u32, u32)>,
+) -> io::Result<bool> {
+    match disk.make_folder(op, folder, mode) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let there = disk.stat(folder)?;
+            return there
+                .map_or(Ok(()), |stat| WrongKind::unless_folder(folder, stat.kind))
+                .map(|()| false);
+        }
+        Err(error) => return Err(error),
+    }
+    if let Some((uid, gid)) = owner {
+        disk.set_owner(op, folder, uid, gid)?;
+    }
+    Ok(true)
+}
+
+/// The same; after return a power cut leaves it there.
+///
+/// # Errors
+/// As [`make_folder`], and as `fsync`.
 pub fn make_folder_durably(
     disk: &dyn Disk,
     op: Op,
@@ -347,20 +373,11 @@ pub fn make_folder_durably(
     mode: u32,
     owner: Option<(u32, u32)>,
 ) -> io::Result<()> {
-    match disk.make_folder(op, folder, mode) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return disk
-                .stat(folder)?
-                .map_or(Ok(()), |stat| WrongKind::unless_folder(folder, stat.kind));
-        }
-        Err(error) => return Err(error),
+    if make_folder(disk, op, folder, mode, owner)? {
+        disk.sync_folder(op, folder)?;
+        disk.sync_folder(op, parent(folder))?;
     }
-    if let Some((uid, gid)) = owner {
-        disk.set_owner(op, folder, uid, gid)?;
-    }
-    disk.sync_folder(op, folder)?;
-    disk.sync_folder(op, parent(folder))
+    Ok(())
 }
 
 /// Makes a small file with this content; after return a power cut leaves it whole. A file of that

@@ -6,6 +6,7 @@
 use crate::device::{TestDevice, HOME};
 use crate::mount::Mount;
 use crate::program::{finish, RunResult};
+use crate::quiet::traced;
 use rusqlite::Connection;
 use rustix::process::{waitid, Pid, WaitId, WaitIdOptions};
 use std::ffi::OsString;
@@ -63,6 +64,22 @@ fn with_rows(rows: u32, width: u32) -> TestDevice {
 
 fn size(path: &Path) -> u64 {
     fs::metadata(path).unwrap().len()
+}
+
+/// The folders of state with the record are four (seven syncs), the operation is begun and ended,
+/// the file is synced, and its name is taken, each durable before the next.
+#[test]
+fn a_first_boot_syncs_thirteen_times_whatever_it_applies() {
+    for migrations in [1, 40] {
+        let device = TestDevice::empty(migrations);
+        let (ran, calls) = traced(&device);
+        assert!(ran.exit == "0" && ran.stderr.contains("created at version"), "{}", ran.stderr);
+        let syncs: Vec<&String> = calls
+            .iter()
+            .filter(|call| call.starts_with("fsync(") || call.starts_with("fdatasync("))
+            .collect();
+        assert_eq!(syncs.len(), 13, "with {migrations}: {syncs:#?}");
+    }
 }
 
 /// One read to copy it, and one to check it; what is checked before the commit is in the cache.

@@ -39,7 +39,7 @@ fn calls(device: &TestDevice) -> Vec<String> {
     calls
 }
 
-fn traced(device: &TestDevice) -> (RunResult, Vec<String>) {
+pub fn traced(device: &TestDevice) -> (RunResult, Vec<String>) {
     let log = device.folder().join("quiet.log");
     fs::write(&log, "").unwrap();
     chown(&log, device.user, device.user).unwrap();
