@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::catalog::Catalog;
-use crate::config::{DatabaseSettings, Slots};
+use crate::config::{names, DatabaseSettings, Slots};
 use crate::error::{Class, Failure};
 use crate::hooks::Hooks;
 use clock::{Clock, Wait};
@@ -39,6 +39,15 @@ use sqlite::Sqlite;
 
 /// SQLite's variable for the folder of its temporary files.
 pub const TEMPORARY_FOLDER: &str = "SQLITE_TMPDIR";
+
+/// A run has told SQLite to put its temporary files into a state folder. SQLite reads the variable
+/// once; each database's own go into its own.
+pub fn are_temporary_files_beside() -> bool {
+    let folder = std::env::var_os(TEMPORARY_FOLDER).map(PathBuf::from);
+    folder.is_some_and(|folder| {
+        folder.parent().and_then(Path::file_name).is_some_and(|name| name == names::STATE_FOLDER)
+    })
+}
 
 /// The effects that all databases of one run share.
 #[derive(Clone)]
@@ -143,6 +152,7 @@ impl<'a> Device<'a> {
                 scratch_work: Some(SCRATCH_STEPS_MAX),
             },
             main,
+            temporary: Some(&self.state.root),
             show_rows: self.settings.show_rows,
             ..self.environment.sqlite
         }
@@ -272,8 +282,8 @@ impl<'a> Device<'a> {
     /// As `statvfs`.
     pub fn temporary_space(&self) -> std::io::Result<Space> {
         match std::env::var_os(TEMPORARY_FOLDER) {
-            Some(folder) => self.disk().space(Path::new(&folder)),
-            None => self.space(),
+            Some(folder) if !are_temporary_files_beside() => self.disk().space(Path::new(&folder)),
+            _ => self.space(),
         }
     }
 

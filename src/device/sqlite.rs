@@ -87,6 +87,9 @@ pub struct Sqlite<'a> {
     pub main: Option<(&'a Path, Inode)>,
     /// The folders that this run holds; `None` for one that walks to them anew.
     pub disk: Option<&'a SystemDisk>,
+    /// Where temporary files go once a run has said that they go beside its databases; `None` for
+    /// SQLite's own choice.
+    pub temporary: Option<&'a Path>,
     /// A sentence may have the contents of a row.
     pub show_rows: bool,
 }
@@ -354,6 +357,15 @@ impl Database {
     /// As SQLite.
     pub fn begin_beside(&self, op: Op) -> Result<(), Failure> {
         self.run(op, "BEGIN IMMEDIATE")
+    }
+
+    /// Writes pages that have changed and were kept in memory, into the journal or the WAL that the
+    /// open transaction has.
+    ///
+    /// # Errors
+    /// As SQLite: full, where there is no room for them.
+    pub fn write_changed_pages(&self, op: Op) -> Result<(), Failure> {
+        self.connection.cache_flush().map_err(|error| self.failure(op, &error))
     }
 
     /// The transaction becomes durable. An error has an unknown result: reopen and look.

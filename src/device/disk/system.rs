@@ -378,9 +378,7 @@ impl SystemDisk {
     }
 
     /// A state folder of this owner, where nobody else may write.
-    pub fn state_folder_of(&self, owner: UserAndGroup) -> Option<OwnedFd> {
-        let owned = self.owned.borrow();
-        let state = &owned.iter().find(|one| one.owner == owner)?.state;
+    pub fn state_folder(&self, state: &Path, owner: UserAndGroup) -> Option<OwnedFd> {
         let folder = self.folders.folder(state).ok()?;
         let found = fstat(&*folder).ok()?;
         let is_his = found.st_uid == owner.uid && found.st_mode & 0o022 == 0;

@@ -16,6 +16,8 @@
 use std::cell::{OnceCell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_void, CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
@@ -60,18 +62,21 @@ unsafe impl Sync for Methods {}
 // SAFETY: as above.
 unsafe impl Send for Methods {}
 
-/// The owner's state folder, and a name in it, which a temporary file has until it is open: one
-/// after another. It is made up when there is one.
+/// A state folder, and a name in it, which a temporary file has until it is open: one after
+/// another. It is made up when there is one.
 struct Temporary {
-    folder: OwnedFd,
+    place: PathBuf,
+    /// Held, where it is an owner's.
+    folder: Option<OwnedFd>,
     name: OnceCell<Option<CString>>,
 }
 
 /// The name of the VFS that opens with this owner's rights; `None` where SQLite has no VFS to copy.
-/// `folder` is where his temporary files go, if they may not go where SQLite puts them.
+/// Temporary files go into `place` from now on, which `folder` holds for an owner.
 pub(super) fn name(
     owner: Option<UserAndGroup>,
-    folder: impl FnOnce() -> Option<OwnedFd>,
+    place: Option<&Path>,
+    folder: impl FnOnce(&Path, UserAndGroup) -> Option<OwnedFd>,
 ) -> Option<&'static str> {
     let mut registered = REGISTERED.lock().unwrap_or_else(PoisonError::into_inner);
     let known = registered.iter().copied().find(|one| one.owner == owner);
@@ -81,8 +86,13 @@ pub(super) fn name(
         Some(made)
     })?;
     let mut temporary = vfs.temporary.lock().unwrap_or_else(PoisonError::into_inner);
-    if owner.is_some() && temporary.is_none() {
-        *temporary = folder().map(|folder| Temporary { folder, name: OnceCell::new() });
+    let known = temporary.as_ref().map(|known| known.place.as_path());
+    if let Some(place) = place.filter(|place| known != Some(place)) {
+        let at = |folder| Temporary { place: place.to_owned(), folder, name: OnceCell::new() };
+        *temporary = match owner {
+            Some(owner) => folder(place, owner).map(|folder| at(Some(folder))),
+            None => Some(at(None)),
+        };
     }
     vfs.name.to_str().ok()
 }
@@ -93,8 +103,12 @@ impl Temporary {
             let mut random = [0u8; 8];
             // SAFETY: SQLite fills as many bytes as there are.
             unsafe { ffi::sqlite3_randomness(8, random.as_mut_ptr().cast()) };
-            let (folder, random) = (self.folder.as_raw_fd(), u64::from_ne_bytes(random));
-            CString::new(format!("/proc/self/fd/{folder}/etilqs_{random:016x}")).ok()
+            let place = match &self.folder {
+                Some(folder) => PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())),
+                None => self.place.clone(),
+            };
+            let name = place.join(format!("etilqs_{:016x}", u64::from_ne_bytes(random)));
+            CString::new(name.into_os_string().into_vec()).ok()
         };
         self.name.get_or_init(made).as_deref()
     }
@@ -198,7 +212,12 @@ unsafe extern "C" fn open(
         Some(None) => (path, Rights::of(None)),
     };
     // SAFETY: SQLite's own arguments; a name that is ours lives as long as the process.
-    let code = unsafe { system_open(this.system, path, file, flags, out) };
+    let mut code = unsafe { system_open(this.system, path, file, flags, out) };
+    if code != ffi::SQLITE_OK && temporary.is_some() && this.owner.is_none() {
+        // A file system that takes no writes: where SQLite itself finds a place.
+        // SAFETY: as above; without a name SQLite makes one.
+        code = unsafe { system_open(this.system, ptr::null(), file, flags, out) };
+    }
     drop(rights);
     drop(temporary);
     // SAFETY: the system's VFS has filled in the file.

@@ -11,10 +11,9 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::corrected::Corrected;
 use super::{as_given, failure_of, held, Database, Sqlite};
-use crate::config::names;
-use crate::device::disk::{Anchor, Anchoring, Disk, Op, SystemDisk, WrongKind};
+use crate::device::are_temporary_files_beside;
+use crate::device::disk::{Anchor, Anchoring, Disk, Op, SystemDisk, UserAndGroup, WrongKind};
 use crate::device::files::side;
-use crate::device::TEMPORARY_FOLDER;
 use crate::error::Failure;
 
 /// What SQLite is told beside the name.
@@ -70,7 +69,7 @@ impl Sqlite<'_> {
         read: impl FnOnce(&Database) -> Result<T, Failure>,
     ) -> Option<Result<T, Failure>> {
         let disk = self.disk.filter(|_| self.vfs.is_none())?;
-        let vfs = own_vfs(disk, path)?;
+        let vfs = self.own_vfs(disk, disk.owner_of(path))?;
         Some(self.open_own(op, path, &held::name(file), vfs).and_then(|database| {
             let answer = read(&database);
             database.close(op)?;
@@ -89,13 +88,20 @@ impl Sqlite<'_> {
         read: impl FnOnce(&Database) -> Result<T, Failure>,
     ) -> Option<Result<T, Failure>> {
         let own = SystemDisk::default();
-        let vfs = own_vfs(self.disk.unwrap_or(&own), path)?;
+        let disk = self.disk.unwrap_or(&own);
+        let vfs = self.own_vfs(disk, disk.owner_of(path))?;
         let open = || source.offered(|name| self.open_own(op, path, name, vfs));
         Some(open().and_then(|database| {
             let answer = read(&database);
             database.close(op)?;
             answer
         }))
+    }
+
+    /// The VFS of ours that acts for this owner, and writes what a sort leaves beside the database.
+    fn own_vfs(&self, disk: &SystemDisk, owner: Option<UserAndGroup>) -> Option<&'static str> {
+        let place = self.temporary.filter(|_| are_temporary_files_beside());
+        as_given::name(owner, place, |place, owner| disk.state_folder(place, owner))
     }
 
     /// By a name that a VFS of ours knows.
@@ -143,12 +149,9 @@ impl Sqlite<'_> {
             }
         }
         let owner = anchor.as_ref().and_then(|anchor| anchor.owner);
-        let folder = || {
-            owner.filter(|_| are_beside_a_database()).and_then(|owner| disk.state_folder_of(owner))
-        };
         let given = anchor
             .as_ref()
-            .and_then(|anchor| Some((anchor.path.as_path(), as_given::name(owner, folder)?)));
+            .and_then(|anchor| Some((anchor.path.as_path(), self.own_vfs(disk, owner)?)));
         let given_name = given.map(|(_, vfs)| vfs);
         let (place, vfs) = given.map_or((path, self.vfs), |(place, vfs)| (place, Some(vfs)));
         // Whoever is not anchored follows no link either: the path has none, when it is walked.
@@ -176,20 +179,6 @@ impl Sqlite<'_> {
         database.vfs = given_name;
         Ok(Some(database))
     }
-}
-
-/// The VFS of ours that writes what a sort leaves beside the database.
-fn own_vfs(disk: &SystemDisk, path: &Path) -> Option<&'static str> {
-    let owner = disk.owner_of(path).filter(|_| are_beside_a_database());
-    as_given::name(owner, || owner.and_then(|owner| disk.state_folder_of(owner)))
-}
-
-/// A run has told SQLite to put its temporary files into a state folder.
-fn are_beside_a_database() -> bool {
-    let folder = std::env::var_os(TEMPORARY_FOLDER).map(PathBuf::from);
-    folder.is_some_and(|folder| {
-        folder.parent().and_then(Path::file_name).is_some_and(|name| name == names::STATE_FOLDER)
-    })
 }
 
 /// A path inside an SQLite URI.
