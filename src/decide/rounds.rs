@@ -21,7 +21,7 @@ pub struct Round {
     pub rows: u64,
     /// How many rounds in a row changed the very same rows, this one counted.
     pub alike: u32,
-    /// Rows that all rounds changed, this one counted.
+    /// Rows that all rounds of this run changed, this one counted.
     pub rows_in_all: u64,
     /// Bytes of the database before the first round of this run.
     pub bytes: u64,

@@ -145,12 +145,12 @@ impl Beside<'_> {
         room_for(device, migration)?;
         self.patient(|database| database.fit(OP))?;
         let (mut now, mut alike) = (before, Alike::default());
-        // What it adds itself does not make it end.
-        let bytes = self.database.bytes(OP)?;
+        // What it adds itself does not make it end; what an earlier run has deleted is not in it.
+        let start = Start { rows: before.rows, bytes: self.database.bytes(OP)? };
         loop {
             device.stop_here(OP)?;
             let done = self
-                .round(migration, &mut now, &mut alike, bytes)
+                .round(migration, &mut now, &mut alike, start)
                 .inspect_err(|_| self.database.rollback())?;
             told(now);
             if done {
@@ -178,7 +178,7 @@ impl Beside<'_> {
         migration: &Migration,
         now: &mut Progress,
         alike: &mut Alike,
-        bytes: u64,
+        start: Start,
     ) -> Result<bool, Failure> {
         let device = self.device;
         self.patient(|database| database.begin_beside(OP))?;
@@ -194,8 +194,8 @@ impl Beside<'_> {
                     batch: migration.directives.batch,
                     rows: changes.rows,
                     alike: alike.count(changes),
-                    rows_in_all: next.rows,
-                    bytes,
+                    rows_in_all: next.rows.saturating_sub(start.rows),
+                    bytes: start.bytes,
                 };
                 match after_round(&round) {
                     NextRound::Finished => expectations(database, migration).map(|()| true),
@@ -277,6 +277,13 @@ fn room_for(device: &Device<'_>, migration: &Migration) -> Result<(), Failure> {
         migration.file
     );
     Err(Failure::new(Class::NoSpace, OP, cause).at(&device.files.main).needs(asked))
+}
+
+/// Where this run began.
+#[derive(Clone, Copy)]
+struct Start {
+    rows: u64,
+    bytes: u64,
 }
 
 /// How many rounds in a row changed the very same rows.
