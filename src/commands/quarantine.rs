@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::cli::set_aside::QuarantineVerb;
-use crate::commands::restore::put_in_place;
+use crate::commands::restore::put_new_in_place;
 use crate::commands::{changes, free_for_a_file, not_begun, CommandContext, Lines, Printed};
 use crate::decide::facts::Snapshot;
 use crate::device::clock::rfc3339;
 use crate::device::disk::{parent, Disk, FileKind, Op};
 use crate::device::Device;
-use crate::error::exit::{self, gravest};
+use crate::error::exit::gravest;
 use crate::error::{Class, Failure};
 use crate::ops::by_hand::{begin, nothing_waits};
 use crate::ops::examine::{quarantine as sets, Quarantined};
@@ -24,8 +24,7 @@ use crate::ops::inspect::copies::{good_copy_in_full, UnfitCopy};
 use crate::ops::lock::lock;
 use crate::ops::prune::last_loss;
 use crate::ops::quarantine::{
-    delete, export_files, files_of, may_take_in, readable, take_back, take_in, Readable, Reading,
-    ReasonFile,
+    delete, export_files, files_of, may_take_in, readable, take_in, Readable, Reading, ReasonFile,
 };
 use crate::ops::verify::within_budget;
 use crate::report::{lacking, SCHEMA};
@@ -368,19 +367,11 @@ fn restored(context: &CommandContext<'_>, device: &Device<'_>, number: u64) -> P
     match taken {
         Ok(name) => {
             let from_quarantine = Snapshot { from_quarantine: true, ..Snapshot::default() };
-            let printed = put_in_place(
+            put_new_in_place(
                 context,
                 device,
                 Snapshot { version: name.version, operation: name.operation, ..from_quarantine },
-            );
-            if ![exit::USABLE.code, exit::DATA_LOSS.code, exit::PENDING.code]
-                .contains(&printed.exit)
-            {
-                // It was made for this alone, and as the newest snapshot it would be taken for the
-                // latest state.
-                take_back(device, &name);
-            }
-            printed
+            )
         }
         Err(failure) if failure.class == Class::Damaged => no_good_copy(device, number, &failure),
         Err(failure) => not_begun(device, failure),

@@ -13,10 +13,11 @@ use crate::decide::facts::{Request, Snapshot};
 use crate::device::disk::FileKind;
 use crate::device::files::SnapshotName;
 use crate::device::{Device, LOOK};
-use crate::error::Failure;
+use crate::error::{exit, Failure};
 use crate::ops::backup::{import, importable};
 use crate::ops::inspect::copies::good_copy;
 use crate::ops::lock::lock;
+use crate::ops::quarantine::{may_take_in, take_back};
 use crate::ops::store::RecordStore;
 use crate::report::DatabaseReport;
 
@@ -30,19 +31,35 @@ pub fn restore(context: &CommandContext<'_>, which: &str) -> Result<Printed, Str
     }
     let Some(device) = context.devices.first() else { return Err("no database was named".into()) };
     let named = named(device, which)?;
-    let taken = match named {
-        Some(name) => checked(device, name),
+    let taken = match &named {
+        Some(name) => checked(device, name.clone()),
         None => take_in(device, which),
     };
     let name = match taken {
         Ok(name) => name,
         Err(failure) => return Ok(not_begun(device, failure)),
     };
-    Ok(put_in_place(
-        context,
-        device,
-        Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() },
-    ))
+    let snapshot =
+        Snapshot { version: name.version, operation: name.operation, ..Snapshot::default() };
+    Ok(match named {
+        Some(_) => put_in_place(context, device, snapshot),
+        None => put_new_in_place(context, device, snapshot),
+    })
+}
+
+/// The same with a copy that was made for this alone: where it does not take the database's place
+/// it goes again. As the newest snapshot it would be taken for the latest state.
+pub fn put_new_in_place(
+    context: &CommandContext<'_>,
+    device: &Device<'_>,
+    snapshot: Snapshot,
+) -> Printed {
+    let name = SnapshotName { version: snapshot.version, operation: snapshot.operation };
+    let printed = put_in_place(context, device, snapshot);
+    if ![exit::USABLE.code, exit::DATA_LOSS.code, exit::PENDING.code].contains(&printed.exit) {
+        take_back(device, &name);
+    }
+    printed
 }
 
 /// The run of the one database whose copy an operator has named.
@@ -115,6 +132,7 @@ fn take_in(device: &Device<'_>, which: &str) -> Result<SnapshotName, Failure> {
         .resolve(Path::new(which))
         .map_err(|error| Failure::io(LOOK, Path::new(which), &error))?;
     importable(device, &file)?;
+    may_take_in(device)?;
     lock(device)
         .and_then(|locked| import(device, &locked, &RecordStore::open(device, &locked)?, &file))
 }

@@ -151,9 +151,9 @@ fn recover(device: &Device<'_>, temporary: &Path, size: u64) -> Result<(), Failu
 
 /// Removes the copy again, where it did not take the database's place.
 pub fn take_back(device: &Device<'_>, name: &SnapshotName) {
-    let path = device.state.snapshot(name);
+    let (path, note) = (device.state.snapshot(name), device.state.checked(name.operation));
     let gone = lock(device).and_then(|_locked| {
-        unlink_durably(device.disk(), OP, &device.state.snapshots(), &[&path])
+        unlink_durably(device.disk(), OP, &device.state.snapshots(), &[&note, &path])
             .map_err(|error| Failure::io(OP, &path, &error))
     });
     if let Err(failure) = gone {
