@@ -266,6 +266,7 @@ fn fallbacks(
     let mut tried: Vec<Replacement> = Vec::new();
     let mut closeness = first_look(run.store, &asked.request, *suspected);
     let mut next: Option<(Inspection, Plan)> = None;
+    let failed_before = run.store.failed();
     for _ in 0..ROUNDS_MAX {
         let ask = Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
         let (seen, plan) = match next.take() {
@@ -297,7 +298,11 @@ fn fallbacks(
                 blame_the_migration(run, &plan, closeness, &mut failure);
                 match after(device, (&plan, &failure), &facts, &policy) {
                     NextPlan::Stop(Stop::AsItFailed) => {
-                        return Ok(DatabaseReport::failed(device, Some(&facts), &failure))
+                        if matches!(failure.class, Class::NoSpace | Class::InUse) {
+                            run.store.take_back_failed(device, failed_before);
+                        }
+                        operation::retry_is_handled(run, asked, &failure);
+                        return Ok(DatabaseReport::failed(device, Some(&facts), &failure));
                     }
                     NextPlan::Stop(Stop::FreshBuildFailed) => {
                         return Ok(DatabaseReport::fresh_build_failed(device, &facts, &failure))

@@ -133,11 +133,21 @@ fn no_repair_left(facts: &Facts, policy: &Policy, what: &str) -> Plan {
         }
         _ => String::new(),
     };
-    let next = format!(
+    let empty = format!(
         "keep the file for support, then run `bootmigrate run --purge-and-retry --db {}` to start \
          with an empty one",
         policy.name
     );
+    let has_copy = policy.on_damage.contains(&Repair::Snapshot) && facts.copy_left().is_some();
+    let next = if has_copy && failed_before(facts) >= FAILED_MAX {
+        format!(
+            "run `bootmigrate run --retry --db {}`, which tries once more, also with the snapshot \
+             that is left; else {empty}",
+            policy.name
+        )
+    } else {
+        empty
+    };
     refuse(Class::Damaged, &format!("{what}{vain}"), next)
 }
 

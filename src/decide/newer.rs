@@ -91,6 +91,12 @@ fn downgrade(
             .to_owned(),
         );
     }
+    // An operator has said that a fresh database will do.
+    let may_purge =
+        facts.request == Request::PurgeAndRetry && policy.on_newer.contains(&OnNewer::Purge);
+    if may_purge && !facts.room.fits(0) {
+        return Err("there is no room for a copy that goes back".to_owned());
+    }
     let why = match facts.request {
         Request::Rollback => reason(facts, version),
         _ => format!("it is at version {version} and must go back to {}", facts.target),

@@ -10,6 +10,7 @@ mod tokens;
 
 pub use failure::{FailedAt, RecordedFailure, FAILURES_MAX};
 pub use losses::Loss;
+pub use repairs::FailedTries;
 
 /// Bytes of one slot; the record file holds two.
 pub const SLOT_BYTES: usize = 4096;

@@ -11,8 +11,8 @@ use std::io;
 use crate::decide::asked::by_an_operator;
 use crate::decide::facts::EarlierOperation;
 use crate::decide::record::{
-    self, Counts, Fingerprint, Loss, OpenOperation, OperationKind, Record, RecordSlots,
-    RecordedFailure, SLOT_BYTES,
+    self, Counts, FailedTries, Fingerprint, Loss, OpenOperation, OperationKind, Record,
+    RecordSlots, RecordedFailure, SLOT_BYTES,
 };
 use crate::device::disk::{File, Op, Open};
 use crate::device::files::OPERATION_MAX;
@@ -206,6 +206,11 @@ impl RecordStore {
             .filter(|open| open.fingerprint == self.fingerprint && !open.kind.replaces());
         counts.interrupted = counts.interrupted.saturating_add(u8::from(migrates.is_some()));
         counts
+    }
+
+    /// What has failed so far, for [`RecordStore::take_back_failed`].
+    pub fn failed(&self) -> FailedTries {
+        self.record.failed(&self.fingerprint)
     }
 
     /// Repairs by this catalogue that failed.

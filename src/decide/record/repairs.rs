@@ -5,6 +5,13 @@
 
 use super::{Fingerprint, Record};
 
+/// How often a catalogue's migrations and its repairs failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedTries {
+    migrations: u8,
+    repairs: u8,
+}
+
 impl Record {
     /// Repairs that failed since this catalogue last succeeded.
     pub fn failed_repairs(&self, fingerprint: &Fingerprint) -> u8 {
@@ -19,6 +26,23 @@ impl Record {
     /// One more of its repairs failed.
     pub fn count_failed_repair(&mut self, fingerprint: &Fingerprint) {
         self.count_failed(&of_repairs(fingerprint));
+    }
+
+    /// Failures of its migrations and of its repairs, for [`Record::take_back_failed`].
+    pub fn failed(&self, fingerprint: &Fingerprint) -> FailedTries {
+        let migrations = self.counts_of(fingerprint).failed;
+        FailedTries { migrations, repairs: self.failed_repairs(fingerprint) }
+    }
+
+    /// What failed since counts no more; what was forgotten since stays forgotten.
+    pub fn take_back_failed(&mut self, fingerprint: &Fingerprint, before: FailedTries) {
+        for (whose, before) in
+            [(*fingerprint, before.migrations), (of_repairs(fingerprint), before.repairs)]
+        {
+            if self.counts_of(&whose).failed > before {
+                self.change_counts(&whose, |counts| counts.failed = before);
+            }
+        }
     }
 
     /// No failed repair of it counts any more.

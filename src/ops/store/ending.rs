@@ -5,7 +5,9 @@
 
 use super::{Operation, RecordStore};
 use crate::decide::asked::by_an_operator;
-use crate::decide::record::{FailedAt, Needs, OpenOperation, OperationKind, RecordedFailure};
+use crate::decide::record::{
+    FailedAt, FailedTries, Needs, OpenOperation, OperationKind, RecordedFailure,
+};
 use crate::device::Device;
 use crate::error::{without_row, Class, Failure, Place};
 
@@ -88,6 +90,13 @@ impl RecordStore {
         if matches!(failure.class, Class::InUse | Class::Waits | Class::Interrupted) {
             return None;
         }
+        // It says less than why a migration or a repair failed.
+        let is_known = self.record.failures.iter().any(|known| {
+            known.fingerprint == self.fingerprint && known.class != Class::NoSpace.word()
+        });
+        if failure.class == Class::NoSpace && is_known {
+            return None;
+        }
         let place = failure.place.as_ref();
         let at = |place: &Place| FailedAt {
             file: place.file.clone(),
@@ -105,6 +114,17 @@ impl RecordStore {
             firmware: device.environment.firmware.clone(),
             what: without_row(&failure.words()),
         })
+    }
+
+    /// This run came to no end for want of room, or because somebody had the database open: what
+    /// failed on its way says nothing of what was still to be tried, and counts no more.
+    pub fn take_back_failed(&mut self, device: &Device<'_>, before: FailedTries) {
+        if self.record.failed(&self.fingerprint) == before || self.file.is_none() {
+            return;
+        }
+        let mut next = self.record.clone();
+        next.take_back_failed(&self.fingerprint, before);
+        self.update_or_say(device, next);
     }
 
     /// A failure that no check of the file explains is the migration's: counted, so that it ends.
