@@ -4,26 +4,29 @@
 
 use crate::boot::BootRequest;
 use crate::catalog::Migration;
+use crate::config::SnapshotPolicy;
 use crate::decide::asked::QUARANTINE_RESTORE_ASKED;
 use crate::decide::facts::{DatabaseState, Request};
 use crate::decide::pending::PendingMigration;
-use crate::decide::plan::{Plan, SnapshotPlan};
+use crate::decide::plan::{Plan, RefusalClass, SnapshotPlan};
 use crate::decide::record::OperationKind;
 use crate::decide::replacement::Replacement;
 use crate::device::disk::Op;
 use crate::device::files::{MainFile, SnapshotName};
+use crate::device::history::History;
 use crate::device::Device;
 use crate::error::{Class, Failure};
 use crate::ops::group::{Alone, Others};
+use crate::ops::inspect::copies::expendable;
 use crate::ops::inspect::Inspection;
 use crate::ops::migrate::{migrate, Job};
 use crate::ops::probe::probe;
 use crate::ops::recover::recover;
 use crate::ops::replace::replace;
 use crate::ops::run::{Build, Run};
-use crate::ops::snapshot::may_be_made;
-use crate::ops::stage::{check_live, discard, stage, Base};
-use crate::ops::store::Order;
+use crate::ops::snapshot::{may_be_made, remove_all};
+use crate::ops::stage::{check_live, discard, stage, Base, BUILD};
+use crate::ops::store::{Operation, Order};
 use crate::ops::swap::{swap, MadeFrom, New, SecondName};
 use crate::report::{Ending, Finished, Outcome, ALL_ROWS};
 
@@ -60,15 +63,24 @@ pub fn carry_out(
             };
             Ok(Ending::finished(Finished::at(outcome, *version)))
         }
-        Plan::Refuse(refusal) => Ok(Ending::Refused(refusal.clone())),
+        Plan::Refuse(refusal) => {
+            let is_final = matches!(
+                refusal.class,
+                RefusalClass::As(Class::Damaged | Class::NoSpace) | RefusalClass::TriesUsedUp
+            );
+            if is_final && asked.request == Request::Retry {
+                run.store.remember_token(device, &asked.token);
+            }
+            Ok(Ending::Refused(refusal.clone()))
+        }
         Plan::Recover { .. } => recover(device, seen.main.as_ref()).map(|()| Ending::LookAgain),
         Plan::FirstBoot { .. } => first_boot(run, seen, &order),
         Plan::Migrate { from, migrations, snapshot, half_done } => {
             let job = job_of(device, migrations, *snapshot, *half_done, order);
             migrated(run, seen, *from, &job)
         }
-        Plan::MigrateCopy { from, migrations } => {
-            migrate_copy(run, seen, *from, &find(device, migrations), &order)
+        Plan::MigrateCopy { from, migrations, snapshot } => {
+            migrate_copy(run, seen, *from, &job_of(device, migrations, *snapshot, None, order))
         }
         Plan::Adopt { version, by, pending } => adopted(
             run,
@@ -85,6 +97,17 @@ pub fn carry_out(
             }
             replaced(run, seen, by, &order)
         }
+    }
+}
+
+/// "Once more" was tried, and the record knows how many bytes were missing: a word that stays asks
+/// for no more, and hides none behind it.
+pub(super) fn retry_is_handled(run: &mut Run<'_>, asked: &BootRequest, failure: &Failure) {
+    if asked.request == Request::Retry
+        && failure.class == Class::NoSpace
+        && failure.bytes_needed.is_some()
+    {
+        run.store.remember_token(run.device, &asked.token);
     }
 }
 
@@ -123,7 +146,10 @@ fn job_of<'a>(
     Job {
         migrations: find(device, migrations),
         snapshot: matches!(snapshot, SnapshotPlan::Take | SnapshotPlan::TakeAfterPruning),
-        prune_first: snapshot == SnapshotPlan::TakeAfterPruning,
+        prune_first: matches!(
+            snapshot,
+            SnapshotPlan::TakeAfterPruning | SnapshotPlan::NoneAfterPruning
+        ),
         recorded: half_done.and_then(|version| device.catalog.find(version)).into_iter().collect(),
         order,
     }
@@ -271,36 +297,69 @@ fn migrate_copy(
     run: &mut Run<'_>,
     seen: &Inspection,
     from: i64,
-    migrations: &[&'static Migration],
-    order: &Order<'_>,
+    job: &Job<'_>,
 ) -> Result<Ending, Failure> {
     let device = run.device;
     probe(device, seen.main.as_ref())?;
     check_live(device, present(seen)?)?;
     may_be_made(device)?;
-    order.others.may_begin()?;
-    let operation = run.store.begin(device, OperationKind::MigrateCopy, order)?;
-    let name = SnapshotName { version: from, operation: operation.number };
-    let (applied, notes) = copy_and_swap(&run.build(operation, migrations), seen, &name, order)
+    job.order.others.may_begin()?;
+    let operation = run.store.begin(device, OperationKind::MigrateCopy, &job.order)?;
+    let (applied, notes) = copied_over(run, seen, operation, job)
         .inspect_err(|failure| run.store.close_failed(device, operation, failure))?;
     run.store.remember_data(device);
-    let to = device.catalog.target();
     Ok(Ending::finished(Finished {
         outcome: Outcome::Migrated,
         from: Some(from),
-        to,
+        to: device.catalog.target(),
         applied,
-        backup: Some(name),
+        backup: job.snapshot.then(|| snapshot_of(seen, operation)),
         operation: Some(operation.number),
         notes,
         ..Finished::default()
     }))
 }
 
+fn snapshot_of(seen: &Inspection, operation: Operation) -> SnapshotName {
+    let version = seen.history.as_ref().map_or(0, History::version);
+    SnapshotName { version, operation: operation.number }
+}
+
+/// The old file keeps a second name: the snapshot's, or where none is wanted one that goes with it.
+fn copied_over(
+    run: &Run<'_>,
+    seen: &Inspection,
+    operation: Operation,
+    job: &Job<'_>,
+) -> Result<(Vec<i64>, Vec<String>), Failure> {
+    let device = run.device;
+    if job.prune_first {
+        remove_all(device, &expendable(device, run.store)?)?;
+    }
+    let aside = device.state.staging_old(operation.number);
+    let second = if job.snapshot {
+        device.state.snapshot(&snapshot_of(seen, operation))
+    } else {
+        aside.clone()
+    };
+    let build = run.build(operation, &job.migrations);
+    let done = copy_and_swap(&build, seen, &SecondName::Make(second), &job.order)?;
+    if !job.snapshot {
+        if let Err(error) = device.disk().unlink(SWEEP, &aside) {
+            log::warn!(
+                "{}: {} is left for the next boot to remove: {error}.",
+                device.settings.name,
+                aside.display()
+            );
+        }
+    }
+    Ok(done)
+}
+
 fn copy_and_swap(
     build: &Build<'_>,
     seen: &Inspection,
-    name: &SnapshotName,
+    second: &SecondName,
     order: &Order<'_>,
 ) -> Result<(Vec<i64>, Vec<String>), Failure> {
     let (device, locked) = (build.device, build.locked);
@@ -311,8 +370,7 @@ fn copy_and_swap(
         let staged = stage(build, &Base::Live(main))?;
         order.others.go_first().inspect_err(|_| discard(device, &staged.path))?;
         let new = New { path: &staged.path, made_from: staged.copied_from };
-        match swap(device, locked, Some(main), &new, &SecondName::Make(device.state.snapshot(name)))
-        {
+        match swap(device, locked, Some(main), &new, second) {
             Ok(_) => return Ok((staged.applied, staged.notes)),
             // Another process wrote while the copy was made: what was copied is thrown away.
             Err(failure) if failure.class == Class::InUse && tries < COPIES_MAX => {
@@ -329,6 +387,31 @@ fn copy_and_swap(
     }
 }
 
+/// A purge that found no room is tried again without the copies that were made for the migration
+/// which failed before it: the old file, which has all that they have, goes into quarantine.
+fn makes_room(
+    run: &Run<'_>,
+    seen: &Inspection,
+    by: &Replacement,
+    failure: &Failure,
+) -> Result<bool, Failure> {
+    let device = run.device;
+    let DatabaseState::Behind { version, .. } = &seen.facts.database else { return Ok(false) };
+    if (failure.class, failure.op) != (Class::NoSpace, BUILD)
+        || !by.operation().purges()
+        || device.settings.snapshot != SnapshotPolicy::Auto
+    {
+        return Ok(false);
+    }
+    let mut names = expendable(device, run.store)?;
+    names.retain(|name| name.version == *version);
+    if !names.is_empty() {
+        log::warn!("{}: {failure}; once more, without its snapshots.", device.settings.name);
+    }
+    remove_all(device, &names)?;
+    Ok(!names.is_empty())
+}
+
 fn replaced(
     run: &mut Run<'_>,
     seen: &Inspection,
@@ -341,13 +424,17 @@ fn replaced(
         _ => by,
     };
     let empty = seen.empty_main(run.device)?;
-    let done = replace(run, seen.main.as_ref().or(empty.as_ref()), by, order)?;
+    let main = seen.main.as_ref().or(empty.as_ref());
+    let done = match replace(run, main, by, order) {
+        Err(failure) if makes_room(run, seen, by, &failure)? => replace(run, main, by, order)?,
+        done => done?,
+    };
     if by.is_repair() {
         return Ok(Ending::Repaired(done));
     }
     Ok(Ending::finished(Finished {
         outcome: Outcome::of_replacement(Some(by.operation())),
-        from: seen.history.as_ref().map(crate::device::history::History::version),
+        from: seen.history.as_ref().map(History::version),
         to: run.device.catalog.target(),
         applied: done.applied,
         operation: Some(done.operation),

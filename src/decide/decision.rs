@@ -182,7 +182,7 @@ fn behind(
     let migrations: Vec<PendingMigration> =
         pending.iter().filter(|migration| Some(migration.version) != half_done).cloned().collect();
     if migrations.iter().any(|migration| migration.no_transaction) {
-        return migrate_copy(facts, version, migrations);
+        return migrate_copy(facts, policy, version, migrations);
     }
     let snapshot =
         match (policy.snapshot, facts.room.fits(0), facts.room.fits(facts.room.reclaimable)) {
@@ -198,23 +198,36 @@ fn behind(
             (SnapshotPolicy::Always, false, false) => return no_room(facts),
         };
     // A copy leaves what is asked for; without one it must be there all the same.
-    if facts.room.available < facts.room.asked && snapshot != SnapshotPlan::TakeAfterPruning {
-        return less_than_asked(facts);
-    }
+    let snapshot = match snapshot {
+        SnapshotPlan::TakeAfterPruning => snapshot,
+        _ if facts.room.has_asked(0) => snapshot,
+        _ if facts.room.has_asked(facts.room.reclaimable) => SnapshotPlan::NoneAfterPruning,
+        _ => return less_than_asked(facts),
+    };
     Plan::Migrate { from: version, migrations, snapshot, half_done }
 }
 
-fn migrate_copy(facts: &Facts, version: i64, migrations: Vec<PendingMigration>) -> Plan {
+fn migrate_copy(
+    facts: &Facts,
+    policy: &Policy,
+    version: i64,
+    migrations: Vec<PendingMigration>,
+) -> Plan {
     // Nothing can be renamed over a mount.
     if facts.own_mount {
         let what = "a migration needs a copy that is swapped in, and the database file is a mount \
                     of its own";
         return refuse(Class::NotOurs, what, "mount its folder instead");
     }
-    if !facts.room.fits(0) {
-        return no_room(facts);
-    }
-    Plan::MigrateCopy { from: version, migrations }
+    let is_kept = policy.snapshot != SnapshotPolicy::Never;
+    let snapshot = match (is_kept, facts.room.fits(0)) {
+        (true, true) => SnapshotPlan::Take,
+        (false, true) => SnapshotPlan::Never,
+        _ if !facts.room.fits(facts.room.reclaimable) => return no_room(facts),
+        (true, false) => SnapshotPlan::TakeAfterPruning,
+        (false, false) => SnapshotPlan::NoneAfterPruning,
+    };
+    Plan::MigrateCopy { from: version, migrations, snapshot }
 }
 
 fn no_history(
@@ -253,9 +266,20 @@ fn no_history(
     }
     // An application that did not find its file has made another.
     let what = format!("{what}; the migrated database that was here before is gone");
+    if facts.request == Request::PurgeAndRetry
+        && *adoption == Adoption::NotAsked
+        && application_id == 0
+    {
+        return replace_fresh(facts, policy, what);
+    }
+    let (wish, command) = match facts.snapshots.first() {
+        Some(Snapshot { version, operation, .. }) => {
+            ("to have it back", format!("snapshot restore v{version}-{operation}"))
+        }
+        None => ("to begin with an empty one", "purge".to_owned()),
+    };
     let next = format!(
-        "to have it back, run `bootmigrate snapshot restore SNAPSHOT --db {} --yes` with one that \
-         `bootmigrate status` names; this file is then kept in quarantine",
+        "{wish}, run `bootmigrate {command} --db {} --yes`; this file is then kept in quarantine",
         policy.name
     );
     refuse(Class::NotOurs, &what, next)

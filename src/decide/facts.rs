@@ -357,6 +357,11 @@ impl Room {
         self.size.saturating_add(of_file_system.max(of_file).max(self.asked).max(of_a_failure))
     }
 
+    /// What the migrations ask for is free, after pruning this many bytes of our own.
+    pub fn has_asked(&self, pruned: u64) -> bool {
+        self.available.saturating_add(pruned) >= self.asked
+    }
+
     /// A copy fits, after pruning this many bytes of our own.
     pub fn fits(&self, pruned: u64) -> bool {
         self.available.saturating_add(pruned) >= self.for_a_copy()

@@ -50,6 +50,8 @@ pub enum Plan {
         from: i64,
         /// These, oldest first.
         migrations: Vec<PendingMigration>,
+        /// The old file, as a snapshot.
+        snapshot: SnapshotPlan,
     },
     /// The history of what another tool did is written; nothing else changes.
     Adopt {
@@ -84,6 +86,8 @@ pub enum SnapshotPlan {
     Never,
     /// There is no room, and policy goes on without.
     NoRoom,
+    /// There is room for the migrations alone, once our own older snapshots are gone.
+    NoneAfterPruning,
     /// There is nothing in it yet.
     NothingInIt,
 }
@@ -148,13 +152,18 @@ impl fmt::Display for Plan {
                     Names(migrations)
                 )
             }
-            Plan::MigrateCopy { from, migrations } => {
+            Plan::MigrateCopy { from, migrations, snapshot } => {
                 write!(
                     f,
                     "migrate a copy {from} to {}: {}, then put it in place",
                     target(*from, migrations, None),
                     Names(migrations)
-                )
+                )?;
+                match snapshot {
+                    // The old file itself becomes it.
+                    SnapshotPlan::Take => Ok(()),
+                    other => write!(f, ", {other}"),
+                }
             }
             Plan::Adopt { version, by, pending } => adoption(f, *version, by, pending),
             Plan::Replace { by, why, .. } => f.write_str(&by.sentence(why)),
@@ -189,6 +198,7 @@ impl fmt::Display for SnapshotPlan {
             SnapshotPlan::TakeAfterPruning => "after a snapshot for which older ones go",
             SnapshotPlan::Never => "without a snapshot (snapshot = \"never\")",
             SnapshotPlan::NoRoom => "without a snapshot (no room)",
+            SnapshotPlan::NoneAfterPruning => "without a snapshot, and older ones go (no room)",
             SnapshotPlan::NothingInIt => "without a snapshot (nothing in it)",
         })
     }

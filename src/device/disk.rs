@@ -50,7 +50,7 @@ pub struct Stat {
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,
-    /// Nanoseconds since 1970; compared, never trusted as a time.
+    /// Nanoseconds since 1970; compared, or shown to a person: nothing is decided by the time.
     pub modified_ns: i128,
     /// Nanoseconds since 1970; compared, never trusted as a time.
     pub changed_ns: i128,

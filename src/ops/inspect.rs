@@ -119,6 +119,8 @@ fn inspected(
     remembered(store, ask, space, &mut seen);
     let snapshots_matter = match &seen.facts.database {
         DatabaseState::Damaged { .. } | DatabaseState::Lost { .. } => true,
+        // The one that was here before may be had back.
+        DatabaseState::NoHistory { .. } => seen.facts.held_data,
         // A slot on trial may have its own again; where the newer one can be used as it is, nobody
         // asks. It cannot where the owner does not name that, whatever the newer firmware says of
         // itself.
@@ -129,9 +131,17 @@ fn inspected(
         }
         _ => false,
     };
-    if !matches!(seen.facts.database, DatabaseState::Current { .. } | DatabaseState::Absent) {
+    if seen.facts.recover
+        || !matches!(seen.facts.database, DatabaseState::Current { .. } | DatabaseState::Absent)
+    {
         // While a snapshot may have to take its place, none of them is one that may go.
-        let spared = if snapshots_matter { Vec::new() } else { copies::expendable(device, store)? };
+        // Nor where it is not looked at closely, and something was tried that did not work.
+        let may_matter = seen.facts.room.needed.is_some() && !seen.facts.last_time().is_empty();
+        let spared = if snapshots_matter || may_matter {
+            Vec::new()
+        } else {
+            copies::expendable(device, store)?
+        };
         seen.facts.kept =
             kept(device, &spared).map_err(|error| Failure::io(LOOK, &device.state.root, &error))?;
     }

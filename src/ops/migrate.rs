@@ -18,25 +18,26 @@ use crate::device::sqlite::script::Mode;
 use crate::device::sqlite::{Database, Journal};
 use crate::device::supervisor::RunFolder;
 use crate::device::{progress, Device};
-use crate::error::{Class, Failure};
+use crate::error::{Class, Failure, Lack};
 use crate::ops::apply::{finish_history, set_user_version, stamp, Applying, APPLY};
 use crate::ops::before::{Before, RunSince};
 use crate::ops::inspect::copies::expendable;
 use crate::ops::inspect::{read_here, Inspection};
 use crate::ops::probe::{in_use, probe};
 use crate::ops::prune::prune;
-use crate::ops::room::{explain, may_write};
+use crate::ops::room::{explain, explain_before, may_write};
 use crate::ops::run::Run;
 use crate::ops::scratch::Scratch;
-use crate::ops::snapshot::{may_be_made, snapshot, CopyProof};
+use crate::ops::snapshot::{may_be_made, remove_all, snapshot, CopyProof};
 use crate::ops::store::{Operation, Order};
 use crate::ops::verify::{after_each, verify, whole, within_budget, Verified};
 use crate::ops::virtual_tables::rebuild_stale;
 use crate::ops::wal;
-use again::{again, without_a_snapshot};
+use again::{again, Copies};
 use ending::{abandon, finish, is_committed, leave};
 
 const OPEN: Op = Op("open it for the migration");
+const SPILL: Op = Op("write what has changed into the WAL");
 const COMMIT: Op = Op("commit");
 const FINISH: Op = Op("finish after the commit");
 
@@ -103,7 +104,9 @@ pub fn migrate(
     wal::fits(device, main)?;
     // Nothing is counted before this: somebody who has it open, or a damaged file, costs no write.
     let (database, journal) = open_exclusive(device, main.stat.size)?;
-    let fit = fit_to_migrate(device, &database, (seen, job), main);
+    // With what lay in its WAL.
+    let size = main.file.stat().map_or(main.stat.size, |now| now.size);
+    let fit = fit_to_migrate(device, &database, (seen, job), size);
     match fit
         .and_then(|fit| if fit { job.order.others.may_begin().map(|()| true) } else { Ok(false) })
     {
@@ -124,12 +127,10 @@ pub fn migrate(
             return Err(failure);
         }
     };
-    let work = Work { seen, main, job, operation, journal };
+    let work = Work { seen, main, size, job, operation, journal };
     transaction(run, &work, database)
-        .or_else(|failure| match without_a_snapshot(device, &work, &failure) {
-            Some((names, job)) => again(run, &Work { job: &job, ..work }, (&names, &failure)),
-            None => Err(failure),
-        })
+        .or_else(|failure| again(run, &work, failure, Copies::OfThisVersion))
+        .or_else(|failure| again(run, &work, failure, Copies::Expendable))
         .map(Some)
         .inspect_err(|failure| run.store.close_failed(device, operation, failure))
 }
@@ -140,7 +141,7 @@ fn fit_to_migrate(
     device: &Device<'_>,
     database: &Database,
     (seen, job): (&Inspection, &Job<'_>),
-    main: &MainFile,
+    size: u64,
 ) -> Result<bool, Failure> {
     if !still_holds(device, database, seen)? {
         return Ok(false);
@@ -148,7 +149,7 @@ fn fit_to_migrate(
     if job.snapshot {
         may_be_made(device)?;
     }
-    if within_budget(device, main.stat.size) {
+    if within_budget(device, size) {
         progress::begin(&format!("{}: checking the database", device.settings.name));
         whole(database)?;
     }
@@ -159,6 +160,8 @@ fn fit_to_migrate(
 struct Work<'a> {
     seen: &'a Inspection,
     main: &'a MainFile,
+    /// Of main, before the first migration.
+    size: u64,
     job: &'a Job<'a>,
     operation: Operation,
     journal: Journal,
@@ -170,7 +173,7 @@ fn transaction(
     mut database: Database,
 ) -> Result<Committed, Failure> {
     let device = run.device;
-    let Work { main, job, operation, journal, .. } = *work;
+    let Work { size, job, operation, journal, .. } = *work;
     // The snapshot, the check and the commit are shown as steps too.
     progress::expect(job.migrations.len() + usize::from(job.snapshot) + 2);
     let done: Result<(Option<CopyProof>, Vec<String>), Failure> = (|| {
@@ -182,7 +185,7 @@ fn transaction(
         let verified =
             verify(device, &database, &before, &RunSince::Up(&job.migrations), job.target())?;
         notes.extend(verified.notes.iter().cloned());
-        room_for_the_wal(device, &verified, journal, main)?;
+        room_for_the_wal(device, &verified, work)?;
         job.order.others.go_first()?;
         progress::begin(&format!("{}: checked, committing", device.settings.name));
         commit(verified)?;
@@ -195,10 +198,11 @@ fn transaction(
         }
         Err(mut failure) => {
             let commit_failed = failure.op == COMMIT;
-            // Before the journal goes, which has its part of what was free.
-            failure = explain(device, failure, may_write(main.stat.size));
-            abandon(device, database);
-            if commit_failed && is_committed(device, main.stat.size, operation) {
+            // The journal has its part of what was free.
+            failure = explain_before(device, failure, may_write(size), || {
+                abandon(device, database);
+            });
+            if commit_failed && is_committed(device, size, operation) {
                 // After a failed fsync the kernel shows what storage may not have: nothing may be
                 // opened on the strength of that.
                 (failure.class, failure.unconfirmed) = (Class::Storage, Some(job.target()));
@@ -287,6 +291,9 @@ fn still_holds(
 fn copy(run: &Run<'_>, work: &Work<'_>) -> Result<Option<CopyProof>, Failure> {
     let (device, job) = (run.device, work.job);
     if !job.snapshot {
+        if job.prune_first {
+            remove_all(device, &expendable(device, run.store)?)?;
+        }
         return Ok(None);
     }
     progress::begin(&format!("{}: copying the snapshot", device.settings.name));
@@ -333,28 +340,28 @@ fn apply(
 }
 
 /// In WAL mode the commit grows the WAL, and the checkpoint after it main: both must fit before the
-/// point of no return.
+/// point of no return. What is still to be written into the WAL is written now, while all of it can
+/// be taken back.
 fn room_for_the_wal(
     device: &Device<'_>,
     verified: &Verified<'_>,
-    journal: Journal,
-    main: &MainFile,
+    work: &Work<'_>,
 ) -> Result<(), Failure> {
-    if journal == Journal::Rollback {
+    if work.journal == Journal::Rollback {
         return Ok(());
     }
-    let grows = verified
-        .database
-        .bytes(COMMIT)?
-        .saturating_sub(main.stat.size)
-        .saturating_add(WAL_RESERVE_BYTES);
+    verified.database.write_changed_pages(SPILL)?;
+    let grows =
+        verified.database.bytes(SPILL)?.saturating_sub(work.size).saturating_add(WAL_RESERVE_BYTES);
     let space =
-        device.space().map_err(|error| Failure::io(APPLY, device.files.folder(), &error))?;
+        device.space().map_err(|error| Failure::io(SPILL, device.files.folder(), &error))?;
     if space.available >= grows {
         return Ok(());
     }
     let cause = format!("the commit needs {grows} bytes free and {} are", space.available);
-    Err(Failure::new(Class::NoSpace, APPLY, cause).at(&device.files.main).needs(grows))
+    let mut failure = Failure::new(Class::NoSpace, SPILL, cause).at(&device.files.main);
+    failure.lack = Some(Lack::Bytes);
+    Err(failure)
 }
 
 /// The point of no return.

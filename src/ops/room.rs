@@ -8,7 +8,7 @@
 use std::io;
 
 use crate::decide::facts::OwnCopies;
-use crate::device::disk::{FileKind, Op, Open};
+use crate::device::disk::{FileKind, Op, Open, Space};
 use crate::device::files::SnapshotName;
 use crate::device::Device;
 use crate::error::{Class, Failure, Lack};
@@ -71,12 +71,7 @@ pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failur
         _ if space.is_known() && space.available < wanted => {
             failure.lack = Some(if space.inodes == Some(0) { Lack::Inodes } else { Lack::Bytes });
             if failure.lack == Some(Lack::Bytes) {
-                // Never more than this file system can have beside the database, of which some is
-                // taken by whatever else lies there: a number that is never reached would keep
-                // every boot from trying again. But more than there was, or each would.
-                let most = space.total.saturating_sub(size) / 8 * 7;
-                let wished = space.available.saturating_add((size / 10).max(MORE_BYTES));
-                failure = failure.needs(wished.min(most).max(space.available.saturating_add(1)));
+                failure = failure.needs(more_than_now(&space, size));
             }
         }
         _ if space.inodes.is_some_and(|inodes| inodes < INODES_FEW) => {
@@ -85,6 +80,53 @@ pub fn explain(device: &Device<'_>, mut failure: Failure, wanted: u64) -> Failur
         _ => {}
     }
     failure
+}
+
+/// [`explain`], where what was written is taken back by `take_back` and would hide the lack. What
+/// must be free is more than is free after that: it was too little.
+pub fn explain_before(
+    device: &Device<'_>,
+    failure: Failure,
+    wanted: u64,
+    take_back: impl FnOnce(),
+) -> Failure {
+    let was_known = failure.bytes_needed.is_some();
+    let failure = explain(device, failure, wanted);
+    take_back();
+    if was_known || failure.lack != Some(Lack::Bytes) {
+        return failure;
+    }
+    let Ok(space) = device.space() else { return failure };
+    let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
+    failure.needs(more_than_now(&space, size))
+}
+
+/// More than there is, or each boot would try again.
+fn more_than_now(space: &Space, size: u64) -> u64 {
+    let wished = space.available.saturating_add((size / 10).max(MORE_BYTES));
+    within_reach(wished, space, size).max(space.available.saturating_add(1))
+}
+
+/// Never more than this file system can have beside the database, of which some is taken by
+/// whatever else lies there: a number that is never reached would keep every boot from trying
+/// again.
+fn within_reach(bytes: u64, space: &Space, size: u64) -> u64 {
+    bytes.min(space.total.saturating_sub(size) / 8 * 7)
+}
+
+/// A copy of this many bytes did not fit: less than that is not worth a try.
+pub fn for_a_copy_of(device: &Device<'_>, failure: Failure, bytes: u64) -> Failure {
+    let (Some(Lack::Bytes), Some(needed), Ok(space)) =
+        (failure.lack, failure.bytes_needed, device.space())
+    else {
+        return failure;
+    };
+    let copy = bytes.saturating_add(MORE_BYTES);
+    if space.available >= copy {
+        return failure;
+    }
+    let size = device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
+    failure.needs(within_reach(copy, &space, size).max(needed))
 }
 
 /// A write that the operating system refused may have been refused for a quota; of what cannot be

@@ -32,6 +32,18 @@ pub fn may_be_made(device: &Device<'_>) -> Result<(), Failure> {
     device.disk().check_access(&folder).map_err(|error| Failure::io(COPY, &folder, &error))
 }
 
+/// Removes older snapshots, for the room that they have.
+///
+/// # Errors
+/// As `unlink`.
+pub fn remove_all(device: &Device<'_>, names: &[SnapshotName]) -> Result<(), Failure> {
+    for name in names {
+        remove_snapshot(device, PRUNE, name)
+            .map_err(|error| Failure::io(PRUNE, &device.state.snapshot(name), &error))?;
+    }
+    Ok(())
+}
+
 /// Copies main to `snapshots/v{version}-{operation}.db`; `first_remove` goes before, to make room.
 ///
 /// # Errors
@@ -44,10 +56,7 @@ pub fn snapshot(
     first_remove: &[SnapshotName],
 ) -> Result<CopyProof, Failure> {
     let disk = device.disk();
-    for name in first_remove {
-        let path = device.state.snapshot(name);
-        remove_snapshot(device, PRUNE, name).map_err(|error| Failure::io(PRUNE, &path, &error))?;
-    }
+    remove_all(device, first_remove)?;
     let temporary = device.state.snapshots().join(format!("tmp-{}.db", name.operation));
     let copy = || {
         let file = disk.open(COPY, &temporary, Open::CreateNew { mode: 0o600 })?;
@@ -65,7 +74,7 @@ pub fn snapshot(
             Err(explain(
                 device,
                 Failure::io(COPY, &device.state.snapshots(), &error),
-                main.stat.size,
+                main.file.stat().map_or(main.stat.size, |now| now.size),
             ))
         }
     }

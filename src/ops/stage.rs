@@ -24,7 +24,7 @@ use crate::ops::downgrade::go_back;
 use crate::ops::index_rows::keep_index_rows;
 use crate::ops::lock::Locked;
 use crate::ops::migrate::open_exclusive;
-use crate::ops::room::{explain, may_write};
+use crate::ops::room::{explain, for_a_copy_of, may_write};
 use crate::ops::run::Build;
 use crate::ops::swap::MadeFrom;
 use crate::ops::verify::{after_each, verify, whole, within_budget};
@@ -33,7 +33,8 @@ use crate::ops::wal;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const BUILD: Op = Op("build beside");
+/// What fails before anything is set aside names it.
+pub const BUILD: Op = Op("build beside");
 const SEAL: Op = Op("sync what was built");
 const COPY: Op = Op("copy the live database");
 
@@ -80,8 +81,20 @@ pub fn stage(build: &Build<'_>, base: &Base<'_>) -> Result<StagedDatabase, Failu
         let size =
             device.disk().stat(&device.files.main).ok().flatten().map_or(0, |main| main.size);
         discard(device, &path);
-        explain(device, failure, may_write(size))
+        for_a_copy_of(device, explain(device, failure, may_write(size)), copied(device, base))
     })
+}
+
+/// Bytes that are copied before anything is built.
+fn copied(device: &Device<'_>, base: &Base<'_>) -> u64 {
+    match base {
+        Base::Nothing(_) | Base::Rows(_) => 0,
+        Base::Snapshot(name) => {
+            let path = device.state.snapshot(name);
+            device.disk().stat(&path).ok().flatten().map_or(0, |stat| stat.size)
+        }
+        Base::Live(main) | Base::LiveReindexed(main) | Base::LiveDowngraded(main) => main.stat.size,
+    }
 }
 
 /// Removes what was built and is not wanted any more; it never was trusted, and it takes room.
