@@ -213,3 +213,26 @@ fn broken_links_are_found() {
     assert_eq!(found[..3], expected);
     assert_eq!(found[3..], ["page.md:12: nowhere.md leads nowhere"]);
 }
+
+/// The table of failures promises a test for each of its rows.
+#[test]
+fn every_failure_has_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = fs::read_to_string(root.join("docs/failures.md")).unwrap();
+    let rows: Vec<(u32, &str)> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" |"))
+        .filter_map(|(number, rest)| Some((number.parse().ok()?, rest)))
+        .collect();
+    let tests: String = fs::read_dir(root.join("tests/failures"))
+        .unwrap()
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    for (place, (number, row)) in (1..).zip(&rows) {
+        assert_eq!(place, *number, "one number after the other");
+        // What this release does not do, it says.
+        let has_one = tests.contains(&format!("fn row_{number}_")) || row.contains("| not yet |");
+        assert!(has_one, "row {number} of docs/failures.md has no test");
+    }
+    assert!(rows.len() > 80, "{} rows", rows.len());
+}

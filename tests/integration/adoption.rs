@@ -347,7 +347,7 @@ fn a_file_in_the_place_of_a_lost_one_is_refused_with_the_way_back() {
     let operation = perform(&device, &["run"]);
     assert_eq!((operation.ran.exit.as_str(), operation.touched.as_str()), ("16", "nothing"));
     expect![[r#"
-        settings: it has 1 tables and no migration history; the migrated database that was here before is gone; nothing was changed. Next: to have it back, run `bootmigrate snapshot restore SNAPSHOT --db settings --yes` with one that `bootmigrate status` names; this file is then kept in quarantine. [BM-16 settings ?>40]
+        settings: it has 1 tables and no migration history; the migrated database that was here before is gone; nothing was changed. Next: to have it back, run `bootmigrate snapshot restore v40-1 --db settings --yes`; this file is then kept in quarantine. [BM-16 settings ?>40]
     "#]].assert_eq(&tidy(&device, &operation.ran.stderr));
     let status = device.run(&["status"]).stdout;
     let snapshot = status

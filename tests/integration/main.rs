@@ -90,6 +90,7 @@ mod reports;
 mod restores;
 mod retries;
 mod rights;
+mod room;
 mod row_contents;
 mod ruins;
 mod salvage;

@@ -211,7 +211,7 @@ fn every_command_of_the_help_has_its_mistakes_here() {
 }
 
 /// Each command of the help as it would be right.
-const RIGHT: &[&str] = &[
+pub const RIGHT: &[&str] = &[
     "run",
     "status",
     "plan",

@@ -6,6 +6,7 @@
 
 use crate::commands::transcript;
 use crate::device::TestDevice;
+use crate::mistakes::RIGHT;
 use crate::oracle;
 use expect_test::{expect, expect_file};
 use std::fs;
@@ -350,6 +351,12 @@ fn observing_lets_no_command_change_anything() {
         assert!(said.contains("mode = \"observe\" changes nothing"), "{said}");
         assert_eq!(oracle::touched(&before, &oracle::folder(&device.root())), "nothing", "{said}");
         unchanged(&device, &rows);
+    }
+    // Whatever else there is, and is not in the list yet. A bundle is a file of somebody's choice.
+    for typed in RIGHT.iter().filter(|typed| !typed.starts_with("bundle")) {
+        let ran = device.run(&typed.split(' ').collect::<Vec<_>>());
+        let touched = oracle::touched(&before, &oracle::folder(&device.root()));
+        assert_eq!(touched, "nothing", "{typed}: {}{}", ran.stdout, ran.stderr);
     }
     assert!(
         device.root().join("run/bootmigrate/ready/settings").exists(),

@@ -297,6 +297,9 @@ baseline = { version_query = "SELECT 1" }
         let source = Source { file: "bootmigrate.toml", text: EVERYTHING };
         let settings = super::super::read(source, &[], UnknownKey::Refuse).unwrap();
         assert_eq!(settings.warnings.len(), 1);
+        // All but `databases`.
+        let top = keys::TOP_KEYS.len() - 1;
+        assert_eq!(settings.sources.len(), top, "a key above the tables that is not tried here");
         let [first, _] = settings.databases.as_slice() else { unreachable!() };
         assert_eq!(first.sources.len(), keys::DATABASE_KEYS.len(), "a key that is not tried here");
     }

@@ -155,6 +155,8 @@ fn every_key_is_read() {
     assert!(settings.observe && settings.example && settings.warnings.is_empty());
     assert_eq!(settings.memory_mib, 256);
     assert_eq!(settings.marker.as_deref(), Some(Path::new("/boot/bootmigrate-request")));
+    // All but `databases`.
+    assert_eq!(settings.sources.len(), keys::TOP_KEYS.len() - 1, "FULL has every key");
     let sources: Vec<_> = settings.sources.keys().map(String::as_str).collect();
     assert_eq!(sources, ["example", "marker", "memory_mib", "mode", "slots"]);
 
@@ -199,6 +201,10 @@ fn every_key_is_read() {
 
 #[test]
 fn every_example_is_right() {
+    for known in keys::TOP_KEYS.iter().filter(|known| known.name != "databases") {
+        let text = format!("{} = {}\n[databases.settings]", known.name, known.example);
+        assert_eq!(good(&text, &[]).sources.len(), 1, "{text}");
+    }
     for known in keys::DATABASE_KEYS {
         // A group has two members.
         let of_both = if known.name == "group" { "[databases.log]\ngroup = \"core\"" } else { "" };
