@@ -266,7 +266,6 @@ fn fallbacks(
     let mut tried: Vec<Replacement> = Vec::new();
     let mut closeness = first_look(run.store, &asked.request, *suspected);
     let mut next: Option<(Inspection, Plan)> = None;
-    let failed_before = run.store.failed();
     for _ in 0..ROUNDS_MAX {
         let ask = Ask { request: &asked.request, tried: &tried, closeness, may_write: true };
         let (seen, plan) = match next.take() {
@@ -298,10 +297,7 @@ fn fallbacks(
                 blame_the_migration(run, &plan, closeness, &mut failure);
                 match after(device, (&plan, &failure), &facts, &policy) {
                     NextPlan::Stop(Stop::AsItFailed) => {
-                        if matches!(failure.class, Class::NoSpace | Class::InUse) {
-                            run.store.take_back_failed(device, failed_before);
-                        }
-                        operation::retry_is_handled(run, asked, &failure);
+                        operation::ended(run, asked, &failure);
                         return Ok(DatabaseReport::failed(device, Some(&facts), &failure));
                     }
                     NextPlan::Stop(Stop::FreshBuildFailed) => {
@@ -323,11 +319,8 @@ fn fallbacks(
             }
         }
     }
-    Err(Failure::new(
-        Class::Defect,
-        Op("carry out"),
-        format!("{ROUNDS_MAX} plans did not end this run"),
-    ))
+    let cause = format!("{ROUNDS_MAX} plans did not end this run");
+    Err(Failure::new(Class::Defect, Op("carry out"), cause))
 }
 
 fn look_and_decide(

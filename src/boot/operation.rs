@@ -100,9 +100,13 @@ pub fn carry_out(
     }
 }
 
-/// "Once more" was tried, and the record knows how many bytes were missing: a word that stays asks
-/// for no more, and hides none behind it.
-pub(super) fn retry_is_handled(run: &mut Run<'_>, asked: &BootRequest, failure: &Failure) {
+/// The run ends with this failure. For want of room, or beside an open database, nothing of it
+/// counts. "Once more" was tried where the record knows how many bytes were missing: a word that
+/// stays asks for no more, and hides none behind it.
+pub(super) fn ended(run: &mut Run<'_>, asked: &BootRequest, failure: &Failure) {
+    if matches!(failure.class, Class::NoSpace | Class::InUse) {
+        run.store.take_back_failed(run.device);
+    }
     if asked.request == Request::Retry
         && failure.class == Class::NoSpace
         && failure.bytes_needed.is_some()

@@ -231,7 +231,7 @@ pub const COMMANDS: &[CommandText] = &[
         usage: "[--json]",
         summary: "replaced database files that are kept",
         text: "Number, when, why, size, and how many rows can be read; oldest first. Reads only.\n\
-               quarantine_max of them are kept: the newest, and those with the most rows.",
+               quarantine_max of them are kept: the first and the newest.",
         options: &["--json"],
         argument: None,
     },

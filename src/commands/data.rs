@@ -304,7 +304,7 @@ fn words(device: &Device<'_>, failure: &Failure, nothing_done: bool) -> String {
     let statement = at.map_or_else(String::new, |place| {
         format!(", in statement {} of {}", place.statement, place.statements)
     });
-    let again = format!("run `bootmigrate data run --db {name}` again");
+    let again = format!("run `bootmigrate data run --all --db {name}` again");
     let (why, next) = lacking(device, failure, &again).unwrap_or_default();
     let next = match failure.class {
         Class::Failed => "correct the data migration and install that firmware".to_owned(),

@@ -221,7 +221,8 @@ fn retried(device: &Device<'_>, only: Option<&str>, agreed: bool) -> Printed {
                      rows."
                 ),
             });
-            tables.iter().map(of_one).chain(triggers).chain(indexes).collect()
+            let each = tables.iter().map(|one| of_one(&device.settings.name, one));
+            each.chain(triggers).chain(indexes).collect()
         }),
     )
 }
@@ -234,7 +235,7 @@ fn not_run(one: &GivenBack) -> String {
     )
 }
 
-fn of_one(GivenBack { lost, went, doubt, .. }: &GivenBack) -> String {
+fn of_one(database: &str, GivenBack { lost, went, doubt, .. }: &GivenBack) -> String {
     let (table, home) = (&lost.table.name, lost.home_name());
     if let Some(why) = without_a_home(lost) {
         return format!("{table} stays, with {} of {home}: {why}.", counted(lost.rows));
@@ -243,7 +244,7 @@ fn of_one(GivenBack { lost, went, doubt, .. }: &GivenBack) -> String {
     let why = match doubt {
         None => None,
         Some(Doubt::ChangedBy(migrations)) => Some(format!(
-            "{} changed {home}, and its {rows} may be of before",
+            "{} may have changed {home}, and its {rows} may be of before",
             migrations.join(", ")
         )),
         Some(Doubt::Newer) => Some(format!(
@@ -254,8 +255,8 @@ fn of_one(GivenBack { lost, went, doubt, .. }: &GivenBack) -> String {
     };
     if let Some(why) = why {
         return format!(
-            "{table} stays: {why}. Look at them with `lost export`; `lost retry {table} --yes` \
-             gives them back all the same."
+            "{table} stays: {why}. Look at them with `lost export`; `lost retry {table} --db \
+             {database} --yes` gives them back all the same."
         );
     }
     match lost.rows.saturating_sub(*went) {

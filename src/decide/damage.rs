@@ -4,9 +4,10 @@
 //! Never abandons a repair for a power cut, and never purges where neither the owner nor an
 //! operator said so.
 
-use crate::config::Repair;
+use crate::config::{OnNewer, Repair};
 use crate::decide::facts::{Facts, Request, Snapshot};
 use crate::decide::limits::{by_snapshot, replace_fresh, worn_out};
+use crate::decide::newer::trial_snapshot;
 use crate::decide::plan::{refuse, Plan, Refusal, RefusalClass};
 use crate::decide::policy::{Policy, FAILED_MAX};
 use crate::decide::record::OperationKind;
@@ -43,6 +44,9 @@ pub fn damaged(
 ) -> Plan {
     if let Some(refusal) = obstacle(facts, policy, what) {
         return refusal;
+    }
+    if let Some(newer) = version.filter(|version| *version > facts.target) {
+        return damaged_newer(facts, policy, what, newer);
     }
     let hopeful = facts.request.forgets_tries() || failed_before(facts) < FAILED_MAX;
     let consent =
@@ -82,6 +86,23 @@ pub fn damaged(
         }
     }
     no_repair_left(facts, policy, what)
+}
+
+/// It is newer firmware's, which knows its schema: what this one could do would lose rows that the
+/// other keeps. Its own answers are those to a newer database.
+fn damaged_newer(facts: &Facts, policy: &Policy, what: &str, version: i64) -> Plan {
+    if facts.request == Request::PurgeAndRetry || policy.on_newer.contains(&OnNewer::Purge) {
+        return replace_fresh(facts, policy, what.to_owned());
+    }
+    let on_trial = policy.on_newer.contains(&OnNewer::TrialSnapshot);
+    if let Some(snapshot) = trial_snapshot(facts).filter(|_| on_trial) {
+        return by_snapshot(snapshot, what);
+    }
+    let what = format!(
+        "{what}; the database is at version {version}, this firmware knows {}",
+        facts.target
+    );
+    refuse(Class::Newer, &what, "boot the newer firmware, which repairs it")
 }
 
 /// Repairs that failed before this run, which tries each of its own once.

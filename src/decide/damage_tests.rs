@@ -242,3 +242,59 @@ fn data_that_is_gone_is_no_first_boot() {
     // A WAL may hold everything: an operator decides.
     check(&lost(true), &precious(), "refuse: the main file is empty [As(Damaged)]");
 }
+
+/// What newer firmware keeps is not this one's to lose.
+#[test]
+fn a_damaged_database_of_newer_firmware() {
+    let newer = |request, snapshots: Vec<Snapshot>| {
+        let database = DatabaseState::Damaged {
+            what: "page 7 is torn".into(),
+            tables_whole: true,
+            version: Some(5),
+        };
+        Facts { request, snapshots, good_operation: 6, ..facts(database) }
+    };
+    let refused = "refuse: page 7 is torn; the database is at version 5, this firmware knows 3 \
+                   [As(Newer)]";
+    let with_copies = || vec![copy(4, 9), copy(3, 8), copy(3, 2)];
+    for request in [Request::Boot, Request::Retry] {
+        check(&newer(request.clone(), Vec::new()), &precious(), refused);
+        check(&newer(request, with_copies()), &precious(), refused);
+    }
+    // Of a trial that was not proven its own may come back, and none from before.
+    let on_trial = Policy { on_newer: vec![OnNewer::TrialSnapshot], ..precious() };
+    let own =
+        "replace by the snapshot v3-8 migrated forward, the old files go to quarantine: page 7 \
+               is torn";
+    check(&newer(Request::Boot, with_copies()), &on_trial, own);
+    check(&newer(Request::Boot, vec![copy(3, 2)]), &on_trial, refused);
+    // All rows are put aside: their columns may mean something else.
+    let aside = Policy { carry_over: vec!["*".into()], ..rebuildable() };
+    let plan = |policy: &Policy, request| match decide(&newer(request, Vec::new()), policy) {
+        Plan::Replace { by: Replacement::Carried(carry), .. } => carry.all_aside,
+        plan => panic!("{plan}"),
+    };
+    assert!(plan(&aside, Request::Boot) && plan(&precious(), Request::PurgeAndRetry));
+}
+
+/// Who could ask once more is told so.
+#[test]
+fn what_is_left_when_no_repair_is() {
+    let copies = vec![copy(2, 8), copy(1, 4)];
+    let in_vain = Facts { failed_repairs: 3, snapshots: copies, ..damaged() };
+    let next = |facts: &Facts, policy: &Policy| match decide(facts, policy) {
+        Plan::Refuse(refusal) => refusal.next,
+        plan => panic!("{plan}"),
+    };
+    let once_more =
+        "run `bootmigrate run --retry --db settings`, which tries once more, also with \
+                     the snapshot that is left; else keep the file for support, then run \
+                     `bootmigrate run --purge-and-retry --db settings` to start with an empty one";
+    let empty = "keep the file for support, then run `bootmigrate run --purge-and-retry --db \
+                 settings` to start with an empty one";
+    assert_eq!(next(&in_vain, &precious()), once_more);
+    let without = Policy { on_damage: vec![Repair::Salvage], ..precious() };
+    assert_eq!(next(&in_vain, &without), empty);
+    assert_eq!(next(&Facts { snapshots: Vec::new(), ..in_vain.clone() }, &precious()), empty);
+    assert_eq!(next(&damaged(), &precious()), empty);
+}

@@ -8,6 +8,8 @@
 mod damage_tests;
 mod limits_tests;
 mod newer_tests;
+mod operator_tests;
+mod room_tests;
 
 use super::*;
 use crate::config::{OnFailure, OnNewer, Repair};

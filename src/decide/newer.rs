@@ -108,7 +108,7 @@ fn downgrade(
 }
 
 /// Until `mark-good` the slot that came back may have its own version again.
-fn trial_snapshot(facts: &Facts) -> Option<&Snapshot> {
+pub(super) fn trial_snapshot(facts: &Facts) -> Option<&Snapshot> {
     let on_trial = |snapshot: &&Snapshot| {
         snapshot.version == facts.target && snapshot.operation > facts.good_operation
     };

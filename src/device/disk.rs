@@ -8,6 +8,7 @@ mod anchor;
 mod extended;
 mod folders;
 mod lease;
+mod made;
 mod remove;
 mod rights;
 mod super_journal;
@@ -25,6 +26,7 @@ pub use crate::error::kind::{FileKind, Untrusted, Why, WrongKind};
 pub use crate::error::Op;
 pub use anchor::{Anchor, Anchoring, Inode};
 pub use extended::Extended;
+pub use made::{make_folder, make_folder_durably, write_new_durably};
 pub use rights::{Owned, Rights, UserAndGroup};
 pub use system::SystemDisk;
 
@@ -333,72 +335,6 @@ pub fn unlink_durably(
         disk.sync_folder(op, folder)?;
     }
     Ok(gone)
-}
-
-/// Makes a folder and gives it to its owner; `false` where it is there, which is left alone.
-///
-/// # Errors
-/// As `mkdir` and `chown`; the name belongs to a file.
-pub fn make_folder(
-    disk: &dyn Disk,
-    op: Op,
-    folder: &Path,
-    mode: u32,
-    owner: Option<(u32, u32)>,
-) -> io::Result<bool> {
-    match disk.make_folder(op, folder, mode) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let there = disk.stat(folder)?;
-            return there
-                .map_or(Ok(()), |stat| WrongKind::unless_folder(folder, stat.kind))
-                .map(|()| false);
-        }
-        Err(error) => return Err(error),
-    }
-    if let Some((uid, gid)) = owner {
-        disk.set_owner(op, folder, uid, gid)?;
-    }
-    Ok(true)
-}
-
-/// The same; after return a power cut leaves it there.
-///
-/// # Errors
-/// As [`make_folder`], and as `fsync`.
-pub fn make_folder_durably(
-    disk: &dyn Disk,
-    op: Op,
-    folder: &Path,
-    mode: u32,
-    owner: Option<(u32, u32)>,
-) -> io::Result<()> {
-    if make_folder(disk, op, folder, mode, owner)? {
-        disk.sync_folder(op, folder)?;
-        disk.sync_folder(op, parent(folder))?;
-    }
-    Ok(())
-}
-
-/// Makes a small file with this content; after return a power cut leaves it whole. A file of that
-/// name must not be there.
-///
-/// # Errors
-/// As `open`, `write` and `fsync`; the name may then be there with less content.
-pub fn write_new_durably(
-    disk: &dyn Disk,
-    op: Op,
-    path: &Path,
-    bytes: &[u8],
-    owner: Option<(u32, u32)>,
-) -> io::Result<()> {
-    let file = disk.open(op, path, Open::CreateNew { mode: 0o600 })?;
-    file.write_at(op, 0, bytes)?;
-    if let Some((uid, gid)) = owner {
-        file.take_owner(op, uid, gid, 0o600)?;
-    }
-    file.sync(op)?;
-    disk.sync_folder(op, parent(path))
 }
 
 /// The first bytes of a file of ours, at most `max`; a link in its place is not followed.

@@ -359,15 +359,6 @@ impl Database {
         self.run(op, "BEGIN IMMEDIATE")
     }
 
-    /// Writes pages that have changed and were kept in memory, into the journal or the WAL that the
-    /// open transaction has.
-    ///
-    /// # Errors
-    /// As SQLite: full, where there is no room for them.
-    pub fn write_changed_pages(&self, op: Op) -> Result<(), Failure> {
-        self.connection.cache_flush().map_err(|error| self.failure(op, &error))
-    }
-
     /// The transaction becomes durable. An error has an unknown result: reopen and look.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ use crate::device::sqlite::{is_of_a_statement, Database};
 use crate::device::{progress, Device};
 use crate::error::{Class, Failure};
 use crate::ops::index_rows::words;
+use crate::ops::scratch::Scratch;
 use crate::ops::wal::{log_of, misfit};
 use by_page::{pages_of, trees_of, Reader, Rest, Target};
 use corrected::{may_help, pour_past_the_header};
@@ -90,7 +91,9 @@ pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<Fi
     } else {
         Ok(())
     };
-    let filled = bounded.and_then(|()| fresh.triggers(OP, false)).and_then(|()| {
+    // The tables of virtual tables are written, and ordinary ones that only have such a name.
+    let open = bounded.and_then(|()| fresh.defensive(OP, false));
+    let filled = open.and_then(|()| fresh.triggers(OP, false)).and_then(|()| {
         let history = &device.settings.history_table;
         if !rows.carry.damaged {
             old.fit(OP)?;
@@ -106,7 +109,7 @@ pub fn fill(device: &Device<'_>, fresh: &Database, rows: &Rows<'_>) -> Result<Fi
     });
     old.rollback();
     let closed = old.close(OP);
-    let triggers = fresh.triggers(OP, true);
+    let triggers = fresh.triggers(OP, true).and(fresh.defensive(OP, true));
     let filled = filled.map_err(|failure| not_by_this(failure, rows))?;
     closed.and(triggers).map(|()| filled)
 }
@@ -147,10 +150,13 @@ fn pour_all(
         database.cache_of(OP, rows.main.stat.size, 2)?;
     }
     let tools = device.settings.baseline.as_ref().and_then(|adopt| table_of(&adopt.from));
-    let (ours, others): (Vec<&Table>, Vec<&Table>) = found
-        .iter()
-        .filter(|table| tools != Some(table.name.as_str()))
-        .partition(|table| is_carried(rows, &table.name));
+    let is_tools = |table: &&Table| tools == Some(table.name.as_str());
+    if let Some(table) = found.iter().find(is_tools) {
+        // The other slot's firmware may still look for it.
+        fresh.make_as_in(OP, old, table)?;
+    }
+    let (ours, others): (Vec<&Table>, Vec<&Table>) =
+        found.iter().partition(|table| is_tools(table) || is_carried(rows, &table.name));
     let made = fresh.ordinary_tables(OP, history)?;
     let pour = Pour { from: old, into: fresh, stop: &device.environment.stop, op: OP };
     let (mut ways, late, rest) = ways_of(device, &pour, rows, ours, &made)?;
@@ -217,7 +223,7 @@ fn ways_of<'a>(
     let (mut ways, mut late) = (Vec::new(), Late::default());
     let sorted = has_room_to_sort(device, rows.main.stat.size);
     // Before any index is taken away, whose name would be free meanwhile.
-    let (names, pages) = fresh.aside_each(OP, &ours, rows.carry.version)?;
+    let (names, pages) = fresh.aside_each(OP, &ours, rows.carry.version, names_to_come(device)?)?;
     for (table, aside) in ours.into_iter().zip(names) {
         progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
         let same = made
@@ -348,6 +354,13 @@ fn is_carried(rows: &Rows<'_>, name: &str) -> bool {
         rows.carry.tables.iter().any(|table| table == "*" || table.eq_ignore_ascii_case(name))
     };
     is_asked_for(name) || origins_of(name).into_iter().flatten().any(is_asked_for)
+}
+
+/// Of this firmware's schema, which migrations may still make.
+fn names_to_come(device: &Device<'_>) -> Result<Vec<String>, Failure> {
+    let schema = Scratch::schema_at(device, device.catalog.target())?.unwrap_or_default();
+    let name = |object: &String| object.split_once(' ').map(|(_, name)| name.to_owned());
+    Ok(schema.objects().iter().filter_map(name).collect())
 }
 
 /// The tables that rows of this one may have been put aside of, by its name: `lost_NAME`, or

@@ -8,7 +8,7 @@ mod adoption;
 pub mod copies;
 mod cut_off;
 mod damage;
-mod header;
+pub(in crate::ops) mod header;
 mod history;
 mod on_pages;
 mod reading;
@@ -117,20 +117,7 @@ fn inspected(
         seen.facts.database = DatabaseState::WithoutCode { version, what };
     }
     remembered(store, ask, space, &mut seen);
-    let snapshots_matter = match &seen.facts.database {
-        DatabaseState::Damaged { .. } | DatabaseState::Lost { .. } => true,
-        // The one that was here before may be had back.
-        DatabaseState::NoHistory { .. } => seen.facts.held_data,
-        // A slot on trial may have its own again; where the newer one can be used as it is, nobody
-        // asks. It cannot where the owner does not name that, whatever the newer firmware says of
-        // itself.
-        DatabaseState::Newer { compatible_from, .. } => {
-            let as_it_is = device.settings.on_newer.contains(&OnNewer::Compatible);
-            device.slots == Slots::Ab
-                && !(as_it_is && compatible_from.is_some_and(|oldest| oldest <= seen.facts.target))
-        }
-        _ => false,
-    };
+    let snapshots_matter = do_snapshots_matter(device, &seen.facts);
     if seen.facts.recover
         || !matches!(seen.facts.database, DatabaseState::Current { .. } | DatabaseState::Absent)
     {
@@ -169,6 +156,24 @@ fn inspected(
         seen.facts.room.reclaimable = copies::reclaimable(device, store)?;
     }
     Ok(seen)
+}
+
+/// One of them may be asked to take the database's place.
+fn do_snapshots_matter(device: &Device<'_>, facts: &Facts) -> bool {
+    match &facts.database {
+        DatabaseState::Damaged { .. } | DatabaseState::Lost { .. } => true,
+        // The one that was here before may be had back.
+        DatabaseState::NoHistory { .. } => facts.held_data,
+        // A slot on trial may have its own again; where the newer one can be used as it is, nobody
+        // asks. It cannot where the owner does not name that, whatever the newer firmware says of
+        // itself.
+        DatabaseState::Newer { compatible_from, .. } => {
+            let as_it_is = device.settings.on_newer.contains(&OnNewer::Compatible);
+            device.slots == Slots::Ab
+                && !(as_it_is && compatible_from.is_some_and(|oldest| oldest <= facts.target))
+        }
+        _ => false,
+    }
 }
 
 /// What the record knows of the database that was found, and the database of the record.
@@ -331,7 +336,9 @@ fn by_history(
         Ok(history) => match prove(device, seen, header)? {
             Some(DamageProof { mut database, history_is_whole }) => {
                 if let DatabaseState::Damaged { version, .. } = &mut database {
-                    let known = history_is_whole && copies::is_beginning(device, &history);
+                    let known = history_is_whole
+                        && (copies::is_beginning(device, &history)
+                            || copies::goes_on(device, &history));
                     *version = known.then(|| history.version()).filter(|version| *version > 0);
                 }
                 let is_known = history_is_whole && history.malformed.is_none();

@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::catalog::Migration;
 use crate::device::disk::{parent, rename_durably, unlink_durably, Op, Open, Rename};
 use crate::device::sqlite::lost::LostRows;
 use crate::device::sqlite::virtual_tables::Content;
@@ -105,13 +106,23 @@ fn doubt(device: &Device<'_>, lost: &LostRows) -> Option<Doubt> {
     if is_newer(device, lost) {
         return Some(Doubt::Newer);
     }
-    let name_it =
-        device.catalog.migrations.iter().filter(|migration| names(migration.sql, lost.home_name()));
+    let quoted = lost.home_name().replace('"', "\"\"");
+    let names_it = |sql: &str| names(sql, lost.home_name()) || names(sql, &quoted);
+    // What code does, nobody reads.
+    let has_code = |migration: &&Migration| {
+        migration.version > lost.version && migration.directives.code_revision.is_some()
+    };
+    let code = device.catalog.migrations.iter().filter(has_code);
+    let name_it = device.catalog.migrations.iter().filter(|migration| names_it(migration.sql));
     // A data migration changes rows, and which of them are put aside it does not know.
     let data = device.catalog.data.iter();
-    let of_rows = data.filter(|migration| names(migration.sql, lost.home_name()));
-    let changed_by: Vec<String> =
-        name_it.skip(1).chain(of_rows).map(|migration| migration.file.to_owned()).collect();
+    let of_rows = data.filter(|migration| names_it(migration.sql));
+    let changed_by: Vec<String> = name_it
+        .skip(1)
+        .chain(code)
+        .chain(of_rows)
+        .map(|migration| migration.file.to_owned())
+        .collect();
     (!changed_by.is_empty()).then_some(Doubt::ChangedBy(changed_by))
 }
 

@@ -9,14 +9,16 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::decide::facts::DatabaseState;
 use crate::device::disk::{read_own_start, rename_durably, write_new_durably, Op, Open, Rename};
-use crate::device::files::FilesState;
+use crate::device::files::{FilesState, HEADER_BYTES};
 use crate::device::pages::free::FreePages;
 use crate::device::pages::soundness::root_of;
 use crate::device::pages::{PageSource, Pages};
 use crate::device::supervisor::{RunFolder, ScrubPosition};
 use crate::device::Device;
 use crate::error::{Class, Failure};
+use crate::ops::inspect::header::bad_header;
 use crate::ops::lock::{lock, Locked};
 
 const OP: Op = Op("scrub");
@@ -250,7 +252,7 @@ fn look(device: &Device<'_>, from: u32) -> Result<Option<Slice>, Failure> {
     let _locked = lock(device)?;
     let disk = device.disk();
     let failed = |error: io::Error| Failure::io(OP, &device.files.main, &error);
-    let roots = if from == 1 { roots(device) } else { Vec::new() };
+    let roots = if from == 1 { roots(device) } else { Ok(Vec::new()) };
     let before = device.files.look(disk).map_err(failed)?;
     let size = before.main.map_or(0, |main| main.size);
     if size == 0 {
@@ -269,6 +271,7 @@ fn look(device: &Device<'_>, from: u32) -> Result<Option<Slice>, Failure> {
         op: OP,
         stop: &device.environment.stop,
     };
+    let has_wal = before.wal_has_content();
     let mut slice = Slice {
         before,
         pages: 0,
@@ -278,6 +281,15 @@ fn look(device: &Device<'_>, from: u32) -> Result<Option<Slice>, Failure> {
         unread: 0,
         first_unread: None,
         next: None,
+    };
+    // As every boot looks at it; its pages are read by a header that is corrected.
+    let header = read_own_start(disk, OP, &device.files.main, HEADER_BYTES).map_err(failed)?;
+    let roots = match (bad_header(&header, u64::MAX, has_wal), roots) {
+        (Some(DatabaseState::Damaged { what, .. }), _) | (_, Err(what)) if from == 1 => {
+            slice.wrong = Some(what);
+            Vec::new()
+        }
+        (_, roots) => roots.unwrap_or_default(),
     };
     match Pages::open(source)? {
         Some(pages) => part(&pages, from, &roots, &mut slice)?,
@@ -329,16 +341,20 @@ fn part(
 }
 
 /// The first page of each table and index, as SQLite reads the schema; none where an application
-/// keeps it from that.
-fn roots(device: &Device<'_>) -> Vec<(u32, String)> {
+/// keeps it from that. What it calls damage is an error.
+fn roots(device: &Device<'_>) -> Result<Vec<(u32, String)>, String> {
     let sql = "SELECT rootpage || ' ' || name FROM sqlite_schema WHERE rootpage > 1";
     let texts = device.sqlite().look_beside(OP, &device.files.main).and_then(|database| {
         let texts = database.texts(OP, sql);
         database.close(OP)?;
         texts
     });
-    let texts = texts.unwrap_or_default();
-    texts.iter().filter_map(|text| root_of(text)).map(|(at, name)| (at, name.to_owned())).collect()
+    let texts = match texts {
+        Err(failure) if failure.class == Class::Damaged => return Err(failure.cause),
+        texts => texts.unwrap_or_default(),
+    };
+    let roots = texts.iter().filter_map(|text| root_of(text));
+    Ok(roots.map(|(at, name)| (at, name.to_owned())).collect())
 }
 
 /// Notes it, of the file that was looked at.

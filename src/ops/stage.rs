@@ -24,7 +24,7 @@ use crate::ops::downgrade::go_back;
 use crate::ops::index_rows::keep_index_rows;
 use crate::ops::lock::Locked;
 use crate::ops::migrate::open_exclusive;
-use crate::ops::room::{explain, for_a_copy_of, may_write};
+use crate::ops::room::{explain, explained, for_a_copy_of, may_write};
 use crate::ops::run::Build;
 use crate::ops::swap::MadeFrom;
 use crate::ops::verify::{after_each, verify, whole, within_budget};
@@ -189,13 +189,12 @@ pub fn check_live(device: &Device<'_>, main: &MainFile) -> Result<(), Failure> {
         return Ok(());
     }
     progress::begin(&format!("{}: checking the database", device.settings.name));
-    let database = device.sqlite().look_without_writing(COPY, &device.files.main)?;
-    let checked = database
-        .cache(COPY, main.stat.size)
-        .and_then(|()| whole(&database))
-        .and_then(|()| database.fit(COPY));
-    database.close(COPY)?;
-    checked
+    look_at_live(device, |database| {
+        database
+            .cache(COPY, main.stat.size)
+            .and_then(|()| whole(database))
+            .and_then(|()| database.fit(COPY))
+    })
 }
 
 /// No row is carried out of a schema that no statement of ours can name; asked before an operation
@@ -204,10 +203,21 @@ pub fn check_live(device: &Device<'_>, main: &MainFile) -> Result<(), Failure> {
 /// # Errors
 /// Catalogue where that is so; else as SQLite.
 pub fn check_fit(device: &Device<'_>) -> Result<(), Failure> {
-    let database = device.sqlite().look_without_writing(COPY, &device.files.main)?;
-    let fits = database.fit(COPY);
-    database.close(COPY)?;
-    fits
+    look_at_live(device, |database| database.fit(COPY))
+}
+
+/// SQLite needs room for a WAL's index, and says of a lack that the file cannot be opened.
+fn look_at_live(
+    device: &Device<'_>,
+    look: impl FnOnce(&Database) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let looked =
+        device.sqlite().look_without_writing(COPY, &device.files.main).and_then(|database| {
+            let looked = look(&database);
+            database.close(COPY)?;
+            looked
+        });
+    looked.map_err(|failure| explained(device, failure))
 }
 
 /// Copies the base into the staging file.

@@ -35,6 +35,8 @@ pub struct RecordStore {
     sequence: u64,
     next_slot: usize,
     fingerprint: Fingerprint,
+    /// What had failed when this run began.
+    failed_before: FailedTries,
     /// Both slots are zeros.
     blank: bool,
     /// No slot was whole, of a record that had been there: counts are 0, and a token present now is
@@ -147,6 +149,7 @@ impl RecordStore {
             sequence: 0,
             next_slot: 0,
             fingerprint: device.catalog.fingerprint,
+            failed_before: FailedTries::default(),
             blank: bytes.iter().all(|byte| *byte == 0),
             lost: false,
             unknown_format: None,
@@ -162,6 +165,7 @@ impl RecordStore {
             RecordSlots::UnknownFormat(format) => store.unknown_format = Some(format),
             RecordSlots::Nothing => {}
         }
+        store.failed_before = store.record.failed(&store.fingerprint);
         Ok(store)
     }
 
@@ -201,16 +205,10 @@ impl RecordStore {
     /// Tries of this catalogue, with an interrupted operation of its own counted.
     pub fn tries(&self) -> Counts {
         let mut counts = self.record.counts_of(&self.fingerprint);
-        let migrates = self
-            .interrupted()
-            .filter(|open| open.fingerprint == self.fingerprint && !open.kind.replaces());
+        let ours = |open: &&OpenOperation| open.fingerprint == self.fingerprint;
+        let migrates = self.interrupted().filter(ours).filter(|open| !open.kind.replaces());
         counts.interrupted = counts.interrupted.saturating_add(u8::from(migrates.is_some()));
         counts
-    }
-
-    /// What has failed so far, for [`RecordStore::take_back_failed`].
-    pub fn failed(&self) -> FailedTries {
-        self.record.failed(&self.fingerprint)
     }
 
     /// Repairs by this catalogue that failed.

@@ -10,6 +10,9 @@ use crate::device::disk::Space;
 use crate::error::{Class, Failure, Lack};
 use crate::report::{DatabaseReport, Outcome, ALL_ROWS};
 
+/// With less than this nobody wonders that storage is full.
+const ROOM_FOR_A_WRITE_BYTES: u64 = 1 << 16;
+
 /// A run that did what its plan says.
 pub fn finished(report: &DatabaseReport, reason: Option<&str>) -> String {
     let version = report.version.unwrap_or(0);
@@ -251,7 +254,7 @@ pub fn lacking(
             );
             ("the disk quota is used up: ".to_owned(), next)
         }
-        (None, None) if known.is_some() => {
+        (None, None) if known.is_some_and(|space| space.available >= ROOM_FOR_A_WRITE_BYTES) => {
             (format!("the storage says so, though {free} are free: "), free_space(kept, None, then))
         }
         (Some(Lack::Bytes) | None, needed) => (String::new(), free_space(kept, needed, then)),

@@ -309,7 +309,7 @@ fn an_application_in_the_middle_of_its_work_is_waited_for() {
     assert_eq!(ran.exit, "13", "{}", tidy(&device, &ran.stderr));
     assert!(
         ran.stderr.contains(
-            "; no row was changed. Next: run `bootmigrate data run --db settings` again."
+            "; no row was changed. Next: run `bootmigrate data run --all --db settings` again."
         ),
         "{}",
         ran.stderr
@@ -335,7 +335,7 @@ fn room_is_asked_for_before_the_first_round() {
         &device,
         "data run --all",
         expect![[r#"
-        settings: `needs-space` of settings/data/V1__tenfold.sql asks for 921600 bytes beside the database's 184320, 409600 are free: 512000 are missing (ROOT/var/lib/gateway/settings.db, while: migrate the data); no row was changed. Next: free space until 921600 bytes are free, then run `bootmigrate data run --db settings` again. [BM-14 settings data]
+        settings: `needs-space` of settings/data/V1__tenfold.sql asks for 921600 bytes beside the database's 184320, 409600 are free: 512000 are missing (ROOT/var/lib/gateway/settings.db, while: migrate the data); no row was changed. Next: free space until 921600 bytes are free, then run `bootmigrate data run --all --db settings` again. [BM-14 settings data]
         exit 14, touched nothing
     "#]],
     );

@@ -64,7 +64,10 @@ fn rows_of_newer_firmware_go_back_by_an_operators_word_alone() {
         said.contains("lost_t stays: ") && said.contains("its 1 row had version 2 of newer"),
         "{said}"
     );
-    assert!(said.contains("`lost retry lost_t --yes` gives them back all the same."), "{said}");
+    assert!(
+        said.contains("`lost retry lost_t --db settings --yes` gives them back all the same."),
+        "{said}"
+    );
     assert_eq!((ids(&device, "t"), ids(&device, "lost_t")), (String::new(), "1".to_owned()));
     runs(&device, "lost retry lost_t --yes --db settings", "0");
     assert_eq!(ask(&device, "SELECT CAST(celsius AS INT) FROM t"), "215");

@@ -107,6 +107,7 @@ mod strace;
 mod strangers;
 mod swaps;
 mod swept;
+mod taken_for;
 mod takeover;
 mod together_by_hand;
 mod tools;

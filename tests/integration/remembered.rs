@@ -96,7 +96,7 @@ fn rows_of_before_a_data_migration_go_back_by_an_operators_word_alone() {
     data::with(&device, &[tenfold]);
     runs(&device, "data run --all", "0");
     let said = runs(&device, "lost retry --db settings", "0");
-    assert!(said.contains("V1__tenfold.sql changed aside"), "{said}");
+    assert!(said.contains("V1__tenfold.sql may have changed aside"), "{said}");
     assert_eq!((now(&device, "aside").len(), now(&device, "lost_aside").len()), (0, 2));
     runs(&device, "lost retry lost_aside --yes --db settings", "0");
     assert_eq!(now(&device, "aside"), ["integer:1", "integer:2"]);

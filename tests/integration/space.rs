@@ -320,7 +320,7 @@ fn commands_name_inodes_too() {
     let said = runs(&device, &["data", "run", "--all"], "14");
     assert!(
         said.contains(named)
-            && said.contains("then run `bootmigrate data run --db settings` again"),
+            && said.contains("then run `bootmigrate data run --all --db settings` again"),
         "{said}"
     );
     is_old(&device);

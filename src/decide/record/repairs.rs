@@ -6,7 +6,7 @@
 use super::{Fingerprint, Record};
 
 /// How often a catalogue's migrations and its repairs failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FailedTries {
     migrations: u8,
     repairs: u8,

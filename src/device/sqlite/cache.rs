@@ -27,4 +27,13 @@ impl Database {
         self.cache.set(Some(share));
         Ok(())
     }
+
+    /// Writes pages that have changed and were kept in memory, into the journal or the WAL that the
+    /// open transaction has.
+    ///
+    /// # Errors
+    /// As SQLite: full, where there is no room for them.
+    pub fn write_changed_pages(&self, op: Op) -> Result<(), Failure> {
+        self.connection.cache_flush().map_err(|error| self.failure(op, &error))
+    }
 }

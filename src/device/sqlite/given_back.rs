@@ -306,7 +306,8 @@ fn has_its_parent(lost: &LostRows, key: &Key, aside: &[LostRows], going: &[&str]
         .columns
         .iter()
         .zip(&from)
-        .map(|((_, to), from)| format!("parent.{} = {from}", quote(to)))
+        // As SQLite compares a key: by the parent's column alone.
+        .map(|((_, to), from)| format!("parent.{} = +{from}", quote(to)))
         .collect();
     let there = format!(
         "EXISTS (SELECT 1 FROM {} parent WHERE {})",
@@ -332,11 +333,26 @@ fn has_its_parent(lost: &LostRows, key: &Key, aside: &[LostRows], going: &[&str]
                 known.join(" AND ")
             )
         };
+        // A table that keeps rows has no types and no collations: what its parent's column might
+        // take for the same is enough for a row to stay.
+        let alike = |which: &str| {
+            let plain = |name: &String| format!("rtrim(lower(CAST({name} AS TEXT)))");
+            let (ours, theirs): (Vec<String>, Vec<String>) =
+                (from.iter().map(plain).collect(), to.iter().map(plain).collect());
+            format!(
+                "({}) IN (SELECT {} FROM {} WHERE {}{which})",
+                ours.join(", "),
+                theirs.join(", "),
+                quote(&other.table.name),
+                known.join(" AND ")
+            )
+        };
         if going.contains(&other.table.name.as_str()) {
             comes.push(is_in(&format!(" AND {number} < 0")));
-            stays.push(is_in(&format!(" AND {number} >= 0")));
+            let rest = format!(" AND {number} >= 0");
+            stays.extend([is_in(&rest), alike(&rest)]);
         } else {
-            stays.push(is_in(""));
+            stays.extend([is_in(""), alike("")]);
         }
     }
     let stays = if stays.is_empty() { "0".to_owned() } else { stays.join(" OR ") };

@@ -198,13 +198,14 @@ fn by_name(lost: &Table, home: &Table) -> Vec<(String, String)> {
 fn by_place(text: &Table, home: &Table) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for column in &text.columns {
-        let place = column.strip_prefix('c').and_then(|rest| {
-            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-            rest.get(..digits)?.parse::<usize>().ok()
-        });
+        // A name may begin with a digit: `c01st` is the first column, called `1st`.
+        let is = |place: usize, name: &str| {
+            *column == format!("c{place}") || *column == format!("c{place}{name}")
+        };
+        let there = home.columns.iter().enumerate().find(|(place, name)| is(*place, name));
         if pairs.is_empty() && matches!(column.as_str(), "id" | "docid") {
             pairs.push((quote(column), "rowid".to_owned()));
-        } else if let Some(there) = place.and_then(|place| home.columns.get(place)) {
+        } else if let Some((_, there)) = there {
             pairs.push((quote(column), quote(there)));
         }
     }

@@ -90,7 +90,7 @@ fn no_two_places_for_lost_rows_have_one_name() {
         database("CREATE TABLE pages(a); CREATE TABLE lost_pages_2(a); CREATE TABLE other(a)");
     let tables = database.ordinary_tables(OP, "history").unwrap();
     let (mut names, pages) =
-        database.aside_each(OP, &tables.iter().collect::<Vec<_>>(), 1).unwrap();
+        database.aside_each(OP, &tables.iter().collect::<Vec<_>>(), 1, Vec::new()).unwrap();
     names.push(pages);
     let names: std::collections::BTreeSet<&str> =
         names.iter().map(|name| name.name.as_str()).collect();

@@ -200,6 +200,19 @@ impl Database {
         tables.map_err(|error| self.failure(op, &error))
     }
 
+    /// Makes a table with the text that another database has for it; one that is there stays.
+    ///
+    /// # Errors
+    /// As SQLite.
+    pub fn make_as_in(&self, op: Op, old: &Database, table: &Table) -> Result<(), Failure> {
+        if self.table_named(op, &table.name)?.is_some() {
+            return Ok(());
+        }
+        let sql = "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+        let text = old.connection.query_row(sql, [&table.name], |row| lossy(row, 0));
+        self.run(op, &text.map_err(|error| old.failure(op, &error))?)
+    }
+
     /// The table of this name.
     ///
     /// # Errors
@@ -306,7 +319,7 @@ impl Database {
     }
 
     /// The same for each of several tables, and for the rows of pages of which no table is known:
-    /// no two have one name.
+    /// no two have one name, and none has one of `later`, in small letters, which migrations make.
     ///
     /// # Errors
     /// As SQLite.
@@ -315,8 +328,10 @@ impl Database {
         op: Op,
         tables: &[&Table],
         version: i64,
+        later: Vec<String>,
     ) -> Result<(Vec<LostTable>, LostTable), Failure> {
         let mut taken = self.names_taken(op)?;
+        taken.extend(later);
         // What an earlier time set aside is asked first: it keeps its name.
         let mut order: Vec<usize> = (0..tables.len()).collect();
         order.sort_by_key(|at| tables.get(*at).is_none_or(|table| table.aside_of.is_none()));
@@ -383,9 +398,12 @@ impl Database {
             self.take_numbers(op, numbers)?;
         }
         let counted = || {
-            let mut statement = old.connection.prepare("SELECT name, seq FROM sqlite_sequence")?;
-            let rows = statement
-                .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+            // As SQLite reads it, which takes any value; a row that tells no number is passed over.
+            let sql =
+                "SELECT name, CAST(seq AS INTEGER) FROM sqlite_sequence WHERE typeof(name) = \
+                       'text' AND seq IS NOT NULL";
+            let mut statement = old.connection.prepare(sql)?;
+            let rows = statement.query_map([], |row| Ok((lossy(row, 0)?, row.get(1)?)))?;
             rows.collect::<rusqlite::Result<Vec<(String, i64)>>>()
         };
         // No AUTOINCREMENT, or no page of it to read: the rows themselves set the number then.

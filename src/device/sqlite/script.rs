@@ -350,6 +350,14 @@ pub fn may_change_rows(statement: &str) -> bool {
     }
 }
 
+/// The statement changes no row that was there: rows of it that are there prove that it ran, or
+/// that nothing of it is missing.
+pub fn only_inserts(statement: &str) -> bool {
+    let statement = statement.get(first_token(statement)..).unwrap_or("");
+    let first = statement.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or("");
+    ["INSERT", "REPLACE", "CREATE"].iter().any(|word| first.eq_ignore_ascii_case(word))
+}
+
 /// What a migration may not do is denied from now on, and noted with its reason. In a file of
 /// before bootmigrate its own transaction words are let through: they are not run.
 pub(super) fn authorize(

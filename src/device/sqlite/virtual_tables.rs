@@ -110,14 +110,23 @@ impl Database {
         let owned = |(name, known): (String, bool)| owner(&name).map(|owner| (owner, name, known));
         let tables: Vec<(String, String, bool)> =
             tables.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().filter_map(owned).collect();
+        let made = self.made_by_migrations();
         let mut found = Vec::new();
         for (name, text) in &texts {
             let (module, arguments) = module_of(text);
             let sql = "SELECT 1 FROM pragma_module_list WHERE name = ?1 COLLATE NOCASE";
             let there = self.connection.query_row(sql, [&module], |_| Ok(())).optional()?.is_some();
-            // SQLite knows the shadow tables of the modules that it has.
-            let own =
-                |(owner, _, known): &&(String, String, bool)| owner == name && (*known || !there);
+            let own = |(owner, shadow, known): &&(String, String, bool)| {
+                owner == name
+                    && match (there, shadow.get(name.len() + 1..)) {
+                        // SQLite knows the endings of the modules that it has, and not which of
+                        // them this table has.
+                        (true, Some(ending)) => *known && keeps(&module, &arguments, ending),
+                        // A migration that did not make the virtual table made this one.
+                        (false, _) => !made.iter().any(|made| made.made_apart(shadow, name)),
+                        (true, None) => false,
+                    }
+            };
             let shadows: Vec<String> =
                 tables.iter().filter(own).map(|(_, shadow, _)| shadow.clone()).collect();
             let content = if there {
@@ -131,6 +140,20 @@ impl Database {
             found.push(VirtualTable { name: name.clone(), content, shadows, tokenizer, made_by });
         }
         Ok(found)
+    }
+
+    /// What each migration made, as the database itself has it; nothing where it has no such table.
+    fn made_by_migrations(&self) -> Vec<Made> {
+        let sql =
+            "SELECT value FROM bootmigrate_state WHERE key LIKE 'made %' AND typeof(value) = \
+                   'text'";
+        let read = || {
+            let mut statement = self.connection.prepare(sql)?;
+            let texts = statement.query_map([], |row| lossy(row, 0))?;
+            texts.collect::<rusqlite::Result<Vec<String>>>()
+        };
+        let texts = read().unwrap_or_default();
+        texts.iter().filter_map(|text| serde_json::from_str(text).ok()).map(Made).collect()
     }
 
     /// The names of all shadow tables, in small letters.
@@ -183,6 +206,36 @@ impl Database {
     ) -> Result<(), Failure> {
         let name = quote(&table.name);
         self.run(op, &format!("INSERT INTO {name}({name}) VALUES ('{command}')"))
+    }
+}
+
+/// `table wifi`, in small letters, of one migration.
+struct Made(Vec<String>);
+
+impl Made {
+    fn made_apart(&self, table: &str, from: &str) -> bool {
+        let has = |name: &str| {
+            let name = format!("table {}", name.to_ascii_lowercase());
+            self.0.contains(&name)
+        };
+        has(table) && !has(from)
+    }
+}
+
+/// The module keeps a table of its own that ends so: a full-text index whose text or sizes are
+/// elsewhere has none for them, and a table of that name is anybody's.
+fn keeps(module: &str, arguments: &[String], ending: &str) -> bool {
+    let is = |key: &str, value: &str| option(arguments, key).is_some_and(|found| found == value);
+    let module = module.to_ascii_lowercase();
+    match (module.as_str(), ending.to_ascii_lowercase().as_str()) {
+        ("fts5", "content") => {
+            option(arguments, "content").is_none() || is("contentless_unindexed", "1")
+        }
+        ("fts3" | "fts4", "content") => option(arguments, "content").is_none(),
+        ("fts5", "docsize") => !is("columnsize", "0"),
+        ("fts3", "docsize") => false,
+        ("fts4", "docsize") => !is("matchinfo", "fts3"),
+        _ => true,
     }
 }
 

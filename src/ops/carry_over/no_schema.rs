@@ -6,8 +6,8 @@
 
 use super::by_page::{pages_of, trees_of, NamedTable, Reader};
 use super::{
-    enough, has_room_to_sort, is_carried, lines, orphans, tables, targets, Filled, Rows, Way,
-    DATA_DONE, OP,
+    enough, has_room_to_sort, is_carried, lines, names_to_come, orphans, tables, targets, Filled,
+    Rows, Way, DATA_DONE, OP,
 };
 use crate::device::pages::header::numbers;
 use crate::device::sqlite::by_page::shapes::KnownTree;
@@ -50,7 +50,8 @@ pub fn pour_without_schema(
     let mut carried: Vec<&Table> =
         made.iter().chain(&own.tables).filter(|table| is_carried(rows, &table.name)).collect();
     carried.sort_by_key(|table| table.is_kept_by_key());
-    let (names, pages) = fresh.aside_each(OP, &carried, rows.carry.version)?;
+    let (names, pages) =
+        fresh.aside_each(OP, &carried, rows.carry.version, names_to_come(device)?)?;
     for (table, aside) in carried.into_iter().zip(names) {
         let is_own = own.tables.iter().any(|one| one.name == table.name);
         let keep = !is_own && !rows.carry.all_aside && !rows.aside.contains(&table.name);

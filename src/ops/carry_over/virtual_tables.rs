@@ -27,8 +27,6 @@ pub fn with_rows(all: Vec<VirtualTable>) -> impl Iterator<Item = Table> {
 pub fn bring(device: &Device<'_>, pour: &Pour<'_>, rows: &Rows<'_>) -> Result<Filled, Failure> {
     let made = pour.into.virtual_tables(OP)?;
     let mut brought = Filled::default();
-    // Their own tables may be written, as ordinary ones are.
-    pour.into.defensive(OP, false)?;
     for table in pour.from.virtual_tables(OP)? {
         progress::begin(&format!("{}: carrying over {}", device.settings.name, table.name));
         let same = made.iter().any(|one| one.is_made_as(&table));
@@ -49,7 +47,6 @@ pub fn bring(device: &Device<'_>, pour: &Pour<'_>, rows: &Rows<'_>) -> Result<Fi
             }
         }
     }
-    pour.into.defensive(OP, true)?;
     Ok(brought)
 }
 

@@ -35,6 +35,7 @@ pub fn adoption(
         Ok(version) => version,
         Err(why) => return Ok(Adoption::Refused(why)),
     };
+    let version = furthest(device, database, adopt, version)?;
     if let Some(missing) = not_done(device, database, adopt, version)? {
         return Ok(Adoption::Refused(format!(
             "{by} left it at our version {version} and has not done {missing}; where that is to \
@@ -103,6 +104,28 @@ fn ours(device: &Device<'_>, adopt: &Adopt, by: &str, theirs: i64) -> Result<i64
     }
 }
 
+/// Our versions that the tool tells row by row as done; `None` where it does not.
+fn done(database: &Database, adopt: &Adopt) -> Result<Option<BTreeSet<i64>>, Failure> {
+    let Some(done) = database.foreign_done(LOOK, &adopt.from)? else { return Ok(None) };
+    Ok(Some(if adopt.versions.is_empty() {
+        done
+    } else {
+        adopt.versions.iter().filter(|(theirs, _)| done.contains(theirs)).map(|(_, &v)| v).collect()
+    }))
+}
+
+/// Tools that order their versions as texts call 9 later than 10: what is done is done.
+fn furthest(
+    device: &Device<'_>,
+    database: &Database,
+    adopt: &Adopt,
+    version: i64,
+) -> Result<i64, Failure> {
+    let done = done(database, adopt)?.unwrap_or_default();
+    let ours = device.catalog.migrations.iter().map(|migration| migration.version);
+    Ok(ours.filter(|ours| done.contains(ours)).max().unwrap_or(0).max(version))
+}
+
 /// Our versions up to this one that the tool tells row by row, and has not done, in words. Where
 /// `versions` maps its numbers, those alone are known.
 fn not_done(
@@ -111,12 +134,7 @@ fn not_done(
     adopt: &Adopt,
     version: i64,
 ) -> Result<Option<String>, Failure> {
-    let Some(done) = database.foreign_done(LOOK, &adopt.from)? else { return Ok(None) };
-    let done: BTreeSet<i64> = if adopt.versions.is_empty() {
-        done
-    } else {
-        adopt.versions.iter().filter(|(theirs, _)| done.contains(theirs)).map(|(_, &v)| v).collect()
-    };
+    let Some(done) = done(database, adopt)? else { return Ok(None) };
     let known = |migration: &&i64| {
         adopt.versions.is_empty() || adopt.versions.values().any(|ours| ours == *migration)
     };

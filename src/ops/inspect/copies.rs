@@ -188,12 +188,22 @@ fn look_at_copy(
 /// By version, name and checksum the history is the beginning of this firmware's, or all of it.
 /// Where the owner goes on with a changed text, by version and name.
 pub fn is_beginning(device: &Device<'_>, history: &History) -> bool {
+    agrees(device, history) && history.applied.len() <= device.catalog.migrations.len()
+}
+
+/// This firmware's is the beginning of it: newer firmware went on.
+pub fn goes_on(device: &Device<'_>, history: &History) -> bool {
+    agrees(device, history) && history.version() > device.catalog.target()
+}
+
+/// As far as both go.
+fn agrees(device: &Device<'_>, history: &History) -> bool {
     let any_text = device.settings.on_checksum_mismatch == OnChecksumMismatch::Warn;
     let is = |(row, ours): (&Applied, &Migration)| {
         row.is(ours) || any_text && row.version == ours.version && row.name == ours.name
     };
     let same = history.applied.iter().zip(device.catalog.migrations).all(is);
-    same && history.malformed.is_none() && history.applied.len() <= device.catalog.migrations.len()
+    same && history.malformed.is_none()
 }
 
 /// Bytes of our own snapshots that may go once the live file has passed its check.

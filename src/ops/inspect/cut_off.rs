@@ -91,7 +91,9 @@ fn same_schema(
         &device.settings.baseline,
         Some(adopt) if adopt.from == AdoptFrom::Stated(next.version)
     );
-    if stated || !run.changes_rows || run.rebuilds() || run.rows_are_in(live)? {
+    let all_is_there =
+        || -> Result<bool, Failure> { Ok(!run.changes_others && run.rows_are_in(live)?) };
+    if stated || !run.changes_rows || run.rebuilds() || all_is_there()? {
         return Ok(CutOff::Done(next.version));
     }
     if run.can_run_again {
@@ -115,6 +117,8 @@ struct Run {
     after: Schema,
     /// A statement of it may insert, update or delete rows.
     changes_rows: bool,
+    /// One may change rows that were there, of which nothing tells whether it did.
+    changes_others: bool,
     /// Nothing that it creates is in its way.
     can_run_again: bool,
     /// Rows that it inserts into empty tables.
@@ -126,8 +130,13 @@ impl Run {
     fn of(device: &Device<'_>, version: i64, next: &Migration) -> Result<Option<Run>, Failure> {
         let Some(mut scratch) = Scratch::at(device, version)? else { return Ok(None) };
         let (before, rows_before) = (scratch.schema()?, scratch.rows()?);
-        let mut changes_rows = false;
-        if !scratch.apply_sql(next, &mut |ran| changes_rows |= script::may_change_rows(ran.sql))? {
+        let (mut changes_rows, mut changes_others) = (false, false);
+        let ran = scratch.apply_sql(next, &mut |ran| {
+            let changes = script::may_change_rows(ran.sql);
+            changes_rows |= changes;
+            changes_others |= changes && !script::only_inserts(ran.sql);
+        })?;
+        if !ran {
             return Ok(None);
         }
         let after = scratch.schema()?;
@@ -140,7 +149,7 @@ impl Run {
         }
         inserted.retain(|(_, rows)| !rows.is_empty());
         let can_run_again = scratch.can_run_again(next)?;
-        Ok(Some(Run { before, after, changes_rows, can_run_again, inserted }))
+        Ok(Some(Run { before, after, changes_rows, changes_others, can_run_again, inserted }))
     }
 
     /// It drops or rebuilds what was there: that is no application's doing, and its rows were

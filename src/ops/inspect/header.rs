@@ -12,7 +12,7 @@ const SCHEMA_FORMAT_MAX: u32 = 4;
 const SCHEMA_FORMAT_PLAUSIBLE_MAX: u32 = 15;
 
 /// What 100 bytes tell without SQLite.
-pub(super) fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<DatabaseState> {
+pub(in crate::ops) fn bad_header(header: &[u8], size: u64, has_wal: bool) -> Option<DatabaseState> {
     let damaged = |what: &str| {
         Some(DatabaseState::Damaged { what: what.to_owned(), tables_whole: false, version: None })
     };

@@ -5,9 +5,7 @@
 
 use super::{Operation, RecordStore};
 use crate::decide::asked::by_an_operator;
-use crate::decide::record::{
-    FailedAt, FailedTries, Needs, OpenOperation, OperationKind, RecordedFailure,
-};
+use crate::decide::record::{FailedAt, Needs, OpenOperation, OperationKind, RecordedFailure};
 use crate::device::Device;
 use crate::error::{without_row, Class, Failure, Place};
 
@@ -118,12 +116,12 @@ impl RecordStore {
 
     /// This run came to no end for want of room, or because somebody had the database open: what
     /// failed on its way says nothing of what was still to be tried, and counts no more.
-    pub fn take_back_failed(&mut self, device: &Device<'_>, before: FailedTries) {
-        if self.record.failed(&self.fingerprint) == before || self.file.is_none() {
+    pub fn take_back_failed(&mut self, device: &Device<'_>) {
+        if self.record.failed(&self.fingerprint) == self.failed_before || self.file.is_none() {
             return;
         }
         let mut next = self.record.clone();
-        next.take_back_failed(&self.fingerprint, before);
+        next.take_back_failed(&self.fingerprint, self.failed_before);
         self.update_or_say(device, next);
     }
 

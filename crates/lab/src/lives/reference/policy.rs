@@ -60,8 +60,11 @@ impl Policy {
 impl Policy {
     /// A purge keeps the rows of this table.
     pub fn keeps(&self, table: &str) -> bool {
-        !self.carries_nothing
-            && self.carries.as_ref().is_none_or(|names| names.contains(&table.to_ascii_lowercase()))
+        let name = table.to_ascii_lowercase();
+        // What was put aside of a table goes where its rows go.
+        let of = name.strip_prefix("lost_").unwrap_or(&name).to_owned();
+        let carried = |names: &Vec<String>| names.contains(&name) || names.contains(&of);
+        !self.carries_nothing && self.carries.as_ref().is_none_or(carried)
     }
 }
 
