@@ -41,11 +41,11 @@ pub fn rows(connection: &Connection, model: &Model, began: i64) -> rusqlite::Res
 }
 
 /// An expression that gives a column's value as SQL writes it. `quote` ends a text at its first
-/// NUL.
+/// NUL, and sqlite3, which reads the file, leaves out the CR of a CR LF.
 pub fn literal(column: &str) -> String {
     format!(
-        "CASE WHEN typeof({0}) = 'text' AND instr({0}, char(0)) > 0 THEN 'CAST(x''' || \
-         hex(CAST({0} AS BLOB)) || ''' AS TEXT)' ELSE quote({0}) END",
+        "CASE WHEN typeof({0}) = 'text' AND (instr({0}, char(0)) > 0 OR instr({0}, char(13)) > 0) \
+         THEN 'CAST(x''' || hex(CAST({0} AS BLOB)) || ''' AS TEXT)' ELSE quote({0}) END",
         quote(column)
     )
 }

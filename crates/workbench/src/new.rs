@@ -43,9 +43,14 @@ pub fn new(folder: &Path, request: &New) -> Result<bool> {
 /// # Errors
 /// It is no name of a database.
 pub fn database_name(db: &str) -> Result<()> {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
-    if db.is_empty() || !db.chars().all(fits) {
-        bail!("`{db}` is no name of a database; write letters, digits, `_` and `-`");
+    let fits = |letter: char| {
+        letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_' || letter == '-'
+    };
+    if db.is_empty() || db.len() > 64 || db.starts_with('-') || !db.chars().all(fits) {
+        bail!(
+            "`{db}` is no name of a database; write small letters, digits, `_` and `-`, at most \
+             64, the first no `-`"
+        );
     }
     Ok(())
 }

@@ -18,6 +18,8 @@ pub struct OldTable {
     pub sql: String,
     /// Columns that are written, `rowid` among them where no column is it.
     pub columns: Vec<String>,
+    /// The first of them is no column of its own, but SQLite's number of the row.
+    pub with_rowid: bool,
 }
 
 /// A database as it was.
@@ -40,10 +42,7 @@ impl Old {
         let virtual_table =
             "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'virtual'";
         if let Some(name) = names(connection, virtual_table)?.first() {
-            bail!(
-                "{name} is a virtual table, whose content only its module knows; drop it in a \
-                 copy, and make it again afterwards"
-            );
+            bail!("{name} is a virtual table, whose content only its module knows");
         }
         let mut settings = Vec::new();
         for name in OF_THE_FILE {
@@ -67,7 +66,8 @@ impl Old {
         {
             match kind.as_str() {
                 "table" => {
-                    old.tables.push(OldTable { columns: columns(connection, &name)?, name, sql })
+                    let (columns, with_rowid) = columns(connection, &name)?;
+                    old.tables.push(OldTable { columns, with_rowid, name, sql })
                 }
                 _ => drop((table, old.rest.push(sql))),
             }
@@ -82,8 +82,8 @@ impl Old {
     }
 }
 
-/// The columns of a table that can be written.
-fn columns(connection: &Connection, table: &str) -> Result<Vec<String>> {
+/// The columns of a table that can be written, and whether the first one is SQLite's own.
+fn columns(connection: &Connection, table: &str) -> Result<(Vec<String>, bool)> {
     let mut statement = connection.prepare("SELECT name, hidden FROM pragma_table_xinfo(?1)")?;
     let found = statement
         .query_map([table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
@@ -92,7 +92,8 @@ fn columns(connection: &Connection, table: &str) -> Result<Vec<String>> {
     let with_rowid = !is_there("rowid")
         && connection.prepare(&format!("SELECT rowid FROM {}", quote(table))).is_ok();
     let written = found.iter().filter(|(_, hidden)| *hidden == 0).map(|(name, _)| name.clone());
-    Ok(with_rowid.then(|| "rowid".to_owned()).into_iter().chain(written).collect())
+    let columns = with_rowid.then(|| "rowid".to_owned()).into_iter().chain(written).collect();
+    Ok((columns, with_rowid))
 }
 
 fn names(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {

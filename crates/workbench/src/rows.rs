@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use bootmigrate_build::workbench::{lex, TokenKind};
 use bootmigrate_model::lex::quote;
 use rusqlite::types::Value;
-use rusqlite::{params_from_iter, Connection};
+use rusqlite::{ffi, params_from_iter, Connection};
 
 use crate::model::{bare, Column, ForeignKey, Model, Table};
 
@@ -102,11 +102,18 @@ fn one_row(
     } else {
         format!("INSERT INTO {} ({names}) VALUES ({marks})", quote(&table.name))
     };
-    let mut statement = connection.prepare(&sql)?;
+    // A foreign key that fits nothing keeps every row out, as it does on a device.
+    let mut statement = match connection.prepare(&sql) {
+        Ok(statement) => statement,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
     let mut last = String::new();
+    // What no index keeps apart stays alike where only that was in the way.
+    let mut of_the_rest = 0;
     for attempt in 0..TRIES_MAX {
         let mut values = Vec::new();
         for (place, (column, said)) in columns.iter().zip(&candidates).enumerate() {
+            let attempt = if is_kept_apart(table, column) { attempt } else { of_the_rest };
             let draw = mixed(number, attempt, place as u64);
             values.push(value(column, said, number, attempt, draw));
         }
@@ -115,10 +122,25 @@ fn one_row(
         }
         match statement.execute(params_from_iter(values)) {
             Ok(_) => return Ok(Ok(())),
-            Err(error) => last = error.to_string(),
+            Err(error) => {
+                let taken = [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_CONSTRAINT_PRIMARYKEY];
+                if !error.sqlite_error().is_some_and(|error| taken.contains(&error.extended_code)) {
+                    of_the_rest = attempt + 1;
+                }
+                last = error.to_string();
+            }
         }
     }
     Ok(Err(last))
+}
+
+/// It is in a key or in a unique index, or may be: of an expression nobody reads the columns.
+fn is_kept_apart(table: &Table, column: &Column) -> bool {
+    let is_it = |part: &Option<String>| {
+        part.as_ref().is_none_or(|part| part.eq_ignore_ascii_case(&column.name))
+    };
+    let mut unique = table.indexes.iter().filter(|index| index.unique);
+    column.key > 0 || unique.any(|index| index.columns.iter().any(is_it))
 }
 
 fn is_rowid(table: &Table, column: &Column) -> bool {

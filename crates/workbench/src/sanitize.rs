@@ -78,6 +78,10 @@ fn make(connection: &Connection, old: &Old, made: &Path, request: &Sanitize) -> 
     Ok(count)
 }
 
+/// Other tools' own tables, by which a device is taken over.
+const HISTORIES: [&str; 4] =
+    ["schema_migrations", "_sqlx_migrations", "__diesel_schema_migrations", "goose_db_version"];
+
 /// Brings the rows of one table over, each value disguised.
 fn rows(
     connection: &Connection,
@@ -86,11 +90,13 @@ fn rows(
     request: &Sanitize,
 ) -> Result<usize> {
     let lower = table.name.to_ascii_lowercase();
-    let ours = lower.starts_with("bootmigrate_") || lower == request.history.to_ascii_lowercase();
+    let ours = lower.starts_with("bootmigrate_")
+        || lower == request.history.to_ascii_lowercase()
+        || HISTORIES.contains(&lower.as_str());
     let numbers = numbers(connection, &table.name)?;
     let shown = table.columns.iter().map(|column| {
         let kept = ours
-            || column == "rowid"
+            || (table.with_rowid && column == "rowid")
             || request
                 .keep
                 .iter()

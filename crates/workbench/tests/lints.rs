@@ -177,3 +177,52 @@ fn the_forms_for_programs_are_read() {
     let well = " tests=\"1\" failures=\"0\" ";
     assert!(none.code == 0 && none.out.contains(well), "{}", none.out);
 }
+
+/// What is said of V2, beside this V1.
+fn of_two(keys: &str, first: &str, second: &str) -> Ran {
+    let product = Product::with(&[
+        ("bootmigrate.toml", &format!("[databases.settings]\npath = \"/data/a.db\"\n{keys}")),
+        ("settings/V1__first.sql", first),
+    ]);
+    product.release();
+    product.write("settings/V2__second.sql", second);
+    product.run(&["lint"])
+}
+
+/// Values that are equal stay equal where another column of the table is unique, or its key a text.
+#[test]
+fn a_second_unique_index_meets_equal_values() {
+    for table in [
+        "account (id INTEGER PRIMARY KEY, login TEXT NOT NULL UNIQUE, email TEXT)",
+        "account (login TEXT PRIMARY KEY, email TEXT)",
+        "account (login TEXT PRIMARY KEY, email TEXT) WITHOUT ROWID",
+    ] {
+        let first = format!("CREATE TABLE {table};\n");
+        let second = "CREATE UNIQUE INDEX account_email ON account (email);\n";
+        let found = of_two("", &first, second);
+        assert!(found.out.contains(": BM015 "), "{table}: {found:?}");
+    }
+}
+
+/// A key that fits nothing keeps rows out of its own table alone.
+#[test]
+fn a_foreign_key_that_fits_nothing_switches_no_lint_off() {
+    let first = "CREATE TABLE a (x INTEGER);\nCREATE TABLE b (x INTEGER REFERENCES a (x));\n\
+                 CREATE TABLE account (id INTEGER PRIMARY KEY, mail TEXT);\n";
+    let found =
+        of_two("baseline_version = 1\n", first, "CREATE UNIQUE INDEX mail ON account (mail);\n");
+    assert!(found.out.contains(": BM015 "), "{found:?}");
+}
+
+/// Older firmware uses the result as it is.
+#[test]
+fn what_is_compatible_needs_no_way_back() {
+    let second = |directive: &str| {
+        let sql = format!("{directive}ALTER TABLE t ADD COLUMN a TEXT;\n");
+        let keys = "on_newer = [\"compatible\", \"downgrade\"]\n";
+        of_two(keys, "CREATE TABLE t (id INTEGER PRIMARY KEY);\n", &sql)
+    };
+    assert!(second("").out.contains(": BM040 "));
+    let found = second("-- bootmigrate: compatible-from = 1\n");
+    assert!(!found.out.contains("BM040"), "{found:?}");
+}

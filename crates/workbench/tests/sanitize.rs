@@ -134,3 +134,20 @@ fn a_column_is_kept_and_a_seed_gives_the_same() {
     fs::write(field.product.path().join("field.db"), "no database at all").unwrap();
     assert_eq!(make("c.db", &[]).code, 2);
 }
+
+/// A column of a person's may have the name of SQLite's own number.
+#[test]
+fn a_column_called_rowid_is_disguised_and_another_tools_history_is_not() {
+    let field = Field { product: Product::with(&[]) };
+    let sql = "CREATE TABLE gps (rowid TEXT, fix TEXT); INSERT INTO gps VALUES ('Ada', 'Ada'); \
+               CREATE TABLE schema_migrations (version varchar(128) PRIMARY KEY); INSERT INTO \
+               schema_migrations VALUES ('20240101'); CREATE TABLE plain (a TEXT); INSERT INTO \
+               plain (rowid, a) VALUES (77, 'Ada')";
+    field.open("field.db").execute_batch(sql).unwrap();
+    let made = field.product.run(&["sanitize", "field.db", "--into", "clean.db"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(!format!("{:?}", field.list("clean.db", "SELECT rowid FROM gps")).contains("Ada"));
+    for kept in ["SELECT version FROM schema_migrations", "SELECT rowid FROM plain"] {
+        assert_eq!(field.list("clean.db", kept), field.list("field.db", kept), "{kept}");
+    }
+}

@@ -159,3 +159,24 @@ fn a_schema_as_documentation_and_as_a_picture() {
         "the same\n"
     );
 }
+
+/// `sqlite3 FILE < baseline.sql` leaves out a CR before an LF, also within a text.
+#[test]
+fn a_text_with_line_ends_of_two_bytes_is_written_in_hexadecimal() {
+    let sql =
+        "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT);\nINSERT INTO note VALUES (1, \
+               'one' || char(13, 10) || 'two');\n";
+    let product = Product::with(&[
+        ("bootmigrate.toml", "[databases.notes]\npath = \"/data/notes.db\"\n"),
+        ("notes/V1__first.sql", sql),
+    ]);
+    product.release();
+    let made = product.run(&["squash", "--db", "notes", "--up-to", "1", "-o", "baseline.sql"]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let text = fs::read_to_string(product.path().join("baseline.sql")).unwrap();
+    assert!(!text.contains('\r') && text.contains("CAST(x'6F6E650D0A74776F' AS TEXT)"), "{text}");
+    let connection = Connection::open_in_memory().unwrap();
+    connection.execute_batch(&text).unwrap();
+    let read: String = connection.query_row("SELECT text FROM note", [], |row| row.get(0)).unwrap();
+    assert_eq!(read, "one\r\ntwo");
+}

@@ -98,8 +98,13 @@ fn broken_for(old: &Table, now: &Table) -> Vec<String> {
 pub fn no_way_back(case: &Case<'_>) -> Vec<Hit> {
     let asks = case.settings.on_newer.contains(&OnNewer::Downgrade);
     let directives = &case.migration.directives;
-    let has_one =
-        case.down.is_some() || directives.irreversible || directives.code_revision.is_some();
+    // Older firmware uses it as it is.
+    let is_usable = directives.compatible_from.is_some()
+        && case.settings.on_newer.contains(&OnNewer::Compatible);
+    let has_one = case.down.is_some()
+        || is_usable
+        || directives.irreversible
+        || directives.code_revision.is_some();
     if case.data || !asks || has_one {
         return Vec::new();
     }
