@@ -68,7 +68,8 @@ struct Temporary {
     place: PathBuf,
     /// Held, where it is an owner's.
     folder: Option<OwnedFd>,
-    name: OnceCell<Option<CString>>,
+    /// Never freed: SQLite keeps the name of a file that is open, and another place may come.
+    name: OnceCell<Option<&'static CStr>>,
 }
 
 /// The name of the VFS that opens with this owner's rights; `None` where SQLite has no VFS to copy.
@@ -98,7 +99,7 @@ pub(super) fn name(
 }
 
 impl Temporary {
-    fn name(&self) -> Option<&CStr> {
+    fn name(&self) -> Option<&'static CStr> {
         let made = || {
             let mut random = [0u8; 8];
             // SAFETY: SQLite fills as many bytes as there are.
@@ -108,9 +109,10 @@ impl Temporary {
                 None => self.place.clone(),
             };
             let name = place.join(format!("etilqs_{:016x}", u64::from_ne_bytes(random)));
-            CString::new(name.into_os_string().into_vec()).ok()
+            let name = CString::new(name.into_os_string().into_vec()).ok()?;
+            Some(&*Box::leak(name.into_boxed_c_str()))
         };
-        self.name.get_or_init(made).as_deref()
+        *self.name.get_or_init(made)
     }
 }
 
