@@ -246,3 +246,31 @@ fn a_token_is_known_once_it_was_remembered_and_the_ninth_pushes_out_the_first() 
     assert!(!record.knows_token(&tokens[0]));
     assert!(tokens[1..].iter().all(|token| record.knows_token(token)));
 }
+
+/// A run that lacked room takes back what it counted, of its own catalogue alone; what an operator
+/// had it forget is not brought back.
+#[test]
+fn what_failed_in_a_run_is_taken_back() {
+    let (ours, other) = ([1; 16], [2; 16]);
+    let counted = |record: &Record| {
+        let failed = |whose| record.counts_of(whose).failed;
+        (failed(&ours), record.failed_repairs(&ours), failed(&other))
+    };
+    let mut record = Record::default();
+    record.count_failed(&ours);
+    record.count_failed(&other);
+    record.count_failed_repair(&ours);
+    let before = record.failed(&ours);
+    assert_eq!(counted(&record), (1, 1, 1));
+    for _ in 0..2 {
+        record.count_failed(&ours);
+        record.count_failed(&other);
+        record.count_failed_repair(&ours);
+    }
+    assert_eq!(counted(&record), (3, 3, 3));
+    record.take_back_failed(&ours, before);
+    assert_eq!((counted(&record), record.failed(&ours)), ((1, 1, 3), before));
+    record.forget_tries(&ours);
+    record.take_back_failed(&ours, before);
+    assert_eq!(counted(&record), (0, 0, 3));
+}
